@@ -133,4 +133,4 @@ class MarksRead(Protocol):
     """A chat that shows people what was read."""
 
     async def mark_read(self, event_id: str) -> None:
-        """Show that everything up to the event `event_id` was read. Failures are the chat's loss."""
+        """Show that everything up to the event `event_id` was read; best effort."""
