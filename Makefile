@@ -1,0 +1,45 @@
+# Everything there is to type. Each target first sets itself up (tools/setup); the second time
+# that takes no time. `make PYTHON=/path/to/python3.12 …` picks another Python.
+SHELL := /bin/sh
+MAKEFLAGS += --no-print-directory
+export PYTHON
+BIN := .venv/bin
+
+.PHONY: help run demo test test-long bench lint format setup clean
+
+help: ## show this list
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1|\2/p' Makefile | while IFS='|' read -r target what; do \
+	    printf '%-18s%s\n' "$$target" "$$what"; done
+
+run: setup ## the daemon in the foreground, with an echo to talk to
+	@tools/run
+
+demo: setup ## a conversation over a real Matrix server, with the daemon killed in the middle
+	@$(BIN)/python -u -m tools.demo
+
+test: lint ## everything that must hold before a commit, within 15 minutes
+	@$(BIN)/pytest -m "not long"
+
+test-long: lint ## all of it: the soaks and the full crash runs too
+	@$(BIN)/pytest
+
+bench: setup ## measure speed and size against floors, peers and targets
+	@$(BIN)/python -u -m bench
+
+lint: setup ## ruff, mypy and the import contracts
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+format: setup ## let ruff rewrite what it can
+	@$(BIN)/ruff check --fix
+	@$(BIN)/ruff format
+
+setup: ## make .venv, with fleetchatd and fleetchat in it
+	@tools/setup
+
+clean: ## remove what make has made, downloads included
+	rm -rf .venv .venv-uv .cache build dist .mypy_cache .pytest_cache .ruff_cache \
+	    .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
