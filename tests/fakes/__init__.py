@@ -1,0 +1,1 @@
+"""Scripted servers, for what no real server can be made to do."""
