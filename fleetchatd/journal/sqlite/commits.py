@@ -1,0 +1,174 @@
+"""Group commit: many writes, one sync.
+
+All statements run on the event loop's thread, where they take microseconds; only COMMIT, which
+waits for the disk, runs in a thread of its own. What is asked for meanwhile makes the next group,
+so durable throughput grows with concurrency while a lone writer waits for one sync.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import sqlite3
+import threading
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from fleetchatd.errors import JournalDamagedError, JournalError, StorageFullError
+
+LAZY_S = 0.02
+"""How long a write that nobody waits for may wait for company, in seconds."""
+
+T = TypeVar("T")
+_Write = tuple[Callable[[], Any], "asyncio.Future[Any]", Callable[[Any], None] | None]
+
+
+def explain(error: sqlite3.Error, path: str) -> JournalError | JournalDamagedError:
+    """Our error for one of SQLite's (its result codes: sqlite.org/rescode.html)."""
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    if code == sqlite3.SQLITE_FULL:
+        return StorageFullError(f"cannot write {path}: the disk is full; make room")
+    if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+        return JournalDamagedError(
+            f"cannot read {path}: it is damaged ({error}); restore it from a backup, or move it "
+            "away to start with an empty journal (queued messages and positions are in it)"
+        )
+    if code == sqlite3.SQLITE_READONLY:
+        return JournalError(f"cannot write {path}: it is read-only; make it writable")
+    return JournalError(f"cannot write {path}: {error}; look at the disk")
+
+
+class GroupCommit:
+    """The one writer of a database.
+
+    Args:
+        committed: called on the loop after each group that is on disk, before its futures.
+        rolled_back: called on the loop after each group of which nothing is.
+    """
+
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        path: str,
+        committed: Callable[[], None],
+        rolled_back: Callable[[], None],
+    ) -> None:
+        self.error: Exception | None = None
+        self._connection = connection
+        self._path = path
+        self._committed = committed
+        self._rolled_back = rolled_back
+        self._loop = asyncio.get_running_loop()
+        self._waiting: list[_Write] = []
+        self._urgent = False
+        self._begin_handle: asyncio.Handle | None = None
+        self._busy = False
+        self._scrub = False
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._jobs: queue.SimpleQueue[tuple[list[_Write], list[Any], bool] | None] = (
+            queue.SimpleQueue()
+        )
+        self._thread = threading.Thread(target=self._sync, name="journal-commit", daemon=True)
+        self._thread.start()
+
+    def write(
+        self,
+        statements: Callable[[], T],
+        *,
+        after: Callable[[Any], None] | None = None,
+        lazy: bool = False,
+    ) -> asyncio.Future[T]:
+        """Run statements in the next group; the future is done once they are on disk.
+
+        Args:
+            statements: executes on the connection, and gives the future's result.
+            after: gets the result (None on failure), in the order of the writes, even when
+                whoever awaits the future was cancelled.
+            lazy: may wait up to `LAZY_S` for company.
+        """
+        future: asyncio.Future[T] = self._loop.create_future()
+        self._waiting.append((statements, future, after))
+        self._idle.clear()
+        if not lazy:
+            self._urgent = True
+        if not self._busy:
+            self._schedule()
+        return future
+
+    def scrub(self) -> None:
+        """After the group under way, leave no trace in the log of what it overwrote."""
+        self._scrub = True
+
+    def _schedule(self) -> None:
+        """Begin in the next turn of the loop, so that one turn's requests share a commit."""
+        if self._begin_handle is not None:
+            if not self._urgent or not isinstance(self._begin_handle, asyncio.TimerHandle):
+                return
+            self._begin_handle.cancel()
+        if self._urgent:
+            self._begin_handle = self._loop.call_soon(self._begin)
+        else:
+            self._begin_handle = self._loop.call_later(LAZY_S, self._begin)
+
+    def _begin(self) -> None:
+        self._begin_handle = None
+        group, self._waiting, self._urgent = self._waiting, [], False
+        self._busy = True
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+            results = [statements() for statements, _, _ in group]
+        except Exception as error:
+            self._finish(group, [], error)
+            return
+        scrub, self._scrub = self._scrub, False
+        self._jobs.put((group, results, scrub))
+
+    def _sync(self) -> None:
+        """The thread: wait for the disk, over and over."""
+        while (job := self._jobs.get()) is not None:
+            group, results, scrub = job
+            failure: Exception | None = None
+            try:
+                self._connection.execute("COMMIT")
+                if scrub:
+                    self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            except sqlite3.Error as error:
+                failure = error
+            self._loop.call_soon_threadsafe(self._finish, group, results, failure)
+
+    def _finish(self, group: list[_Write], results: list[Any], error: Exception | None) -> None:
+        if error is not None and self._connection.in_transaction:
+            self._connection.execute("ROLLBACK")
+        if error is None:
+            self.error = None
+            self._committed()
+        else:
+            if isinstance(error, sqlite3.Error):
+                error = explain(error, self._path)
+            self.error = error
+            self._rolled_back()
+            results = [None] * len(group)
+        for (_, future, after), result in zip(group, results, strict=True):
+            if after is not None:
+                after(result)
+            if future.done():
+                continue
+            if error is None:
+                future.set_result(result)
+            else:
+                future.set_exception(error)
+        self._busy = False
+        if self._waiting:
+            self._schedule()
+        else:
+            self._idle.set()
+
+    async def close(self) -> None:
+        """Wait until everything asked for is on disk (or failed), then end the thread."""
+        self._urgent = True
+        if self._waiting and not self._busy:
+            self._schedule()
+        await self._idle.wait()
+        self._jobs.put(None)
+        self._thread.join()

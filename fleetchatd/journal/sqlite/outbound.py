@@ -1,0 +1,371 @@
+"""Messages on their way out."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any, Literal
+
+import orjson
+
+from fleetchatd.journal.base import Acceptance, OutboxCounts
+from fleetchatd.journal.sqlite.rows import (
+    MESSAGE_COLUMNS,
+    MESSAGE_KINDS,
+    NUMBER_OF_STATE,
+    digest_of,
+    hash_id,
+    history_item,
+    message_of,
+)
+from fleetchatd.journal.sqlite.store import Store
+from fleetchatd.model import DeliveryEvent, Draft, Message, State, rfc3339
+
+_QUEUED = NUMBER_OF_STATE[State.QUEUED]
+_SENDING = NUMBER_OF_STATE[State.SENDING]
+_FAILED = NUMBER_OF_STATE[State.FAILED]
+
+# What a target may send: its own, and what nothing ties to another (Message.portable).
+_SENDABLE = """state < 2 AND (
+    target = (SELECT id FROM targets WHERE name = :target)
+    OR (attempt IS NULL AND remote_ids IS NULL AND thread_id IS NULL AND reply_to IS NULL))"""
+
+
+def new_id(now: float) -> str:
+    """A globally unique id. The time in front only keeps the index growing at its end."""
+    return f"{int(now * 1000) & 0xFFFFFFFFFFF:011x}{os.urandom(10).hex()}"
+
+
+def _parts_json(text: str, parts: Sequence[str]) -> bytes | None:
+    return None if tuple(parts) == (text,) else orjson.dumps(parts)
+
+
+class Outbound(Store):
+    """The journal's outbound part (journal/base.py)."""
+
+    def accept(
+        self,
+        draft: Draft,
+        *,
+        key: str | None,
+        target: str,
+        parts: Sequence[str],
+        mark: str | None,
+        after: Callable[[Acceptance | None], None],
+    ) -> asyncio.Future[Acceptance]:
+        """See `Journal.accept`."""
+
+        def statements() -> Acceptance:
+            if key is not None and (known := self._by_key(key, draft)):
+                return known
+            message = self._insert(draft, key, target, parts, mark)
+            return Acceptance(message, created=True)
+
+        return self.commits.write(statements, after=after)
+
+    def _by_key(self, key: str, draft: Draft) -> Acceptance | None:
+        row = self.writer.execute(
+            f"SELECT digest, {MESSAGE_COLUMNS} FROM messages WHERE key = ?", (key,)
+        ).fetchone()
+        if row is None:
+            return None
+        return Acceptance(message_of(row[1:]), created=False, matches=row[0] == digest_of(draft))
+
+    def _insert(
+        self, draft: Draft, key: str | None, target: str, parts: Sequence[str], mark: str | None
+    ) -> Message:
+        now = self.clock()
+        self.order += 1
+        message = Message(
+            id=new_id(now),
+            order=self.order,
+            time=rfc3339(now),
+            draft=draft,
+            target=target,
+            parts=tuple(parts),
+            state=State.QUEUED if mark is None else State.SENDING,
+            attempt=mark,
+            attempts=0 if mark is None else 1,
+            expires_at=None if draft.expires_s is None else now + draft.expires_s,
+        )
+        self.writer.execute(
+            "INSERT INTO messages (ord, id, accepted, after_seq, target, thread_id, reply_to, "
+            "plain, notice, expires_s, expires_at, key, digest, state, attempts, attempt, text, "
+            "parts) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                message.order,
+                message.id,
+                now,
+                self.seq,
+                self.target_id(target),
+                draft.thread_id,
+                draft.reply_to,
+                draft.format == "plain",
+                draft.notice,
+                draft.expires_s,
+                message.expires_at,
+                key,
+                None if key is None else digest_of(draft),
+                NUMBER_OF_STATE[message.state],
+                message.attempts,
+                mark,
+                draft.text,
+                _parts_json(draft.text, parts),
+            ),
+        )
+        return message
+
+    def begin_attempt(self, message: Message, mark: str) -> asyncio.Future[Message | None]:
+        """See `Journal.begin_attempt`."""
+        return self.commits.write(lambda: self._begin_attempt(message, mark))
+
+    def _begin_attempt(self, message: Message, mark: str) -> Message | None:
+        # Parts and target are written too: another connector may have cut it anew.
+        updated = self.writer.execute(
+            "UPDATE messages SET state = ?, attempt = coalesce(attempt, ?), "
+            "attempts = attempts + 1, target = ?, parts = ? WHERE ord = ? AND state < 2 "
+            "RETURNING attempt, attempts",
+            (
+                _SENDING,
+                mark,
+                self.target_id(message.target),
+                _parts_json(message.draft.text, message.parts),
+                message.order,
+            ),
+        ).fetchone()
+        if updated is None:
+            return None
+        return replace(message, state=State.SENDING, attempt=updated[0], attempts=updated[1])
+
+    def requeue(self, message: Message) -> asyncio.Future[None]:
+        """See `Journal.requeue`."""
+
+        def statements() -> None:
+            self.writer.execute(
+                "UPDATE messages SET state = ?, attempt = NULL WHERE ord = ? AND state < 2",
+                (_QUEUED, message.order),
+            )
+
+        return self.commits.write(statements, lazy=True)
+
+    def part_sent(self, message: Message) -> asyncio.Future[None]:
+        """See `Journal.part_sent`."""
+
+        def statements() -> None:
+            self._note_remote_ids(message)
+            self.writer.execute(
+                "UPDATE messages SET attempt = NULL, remote_ids = ? WHERE ord = ?",
+                (orjson.dumps(message.remote_ids), message.order),
+            )
+
+        return self.commits.write(statements)
+
+    def settle(
+        self, message: Message, state: State, error: str | None, connector: str, *, lazy: bool
+    ) -> asyncio.Future[Message]:
+        """See `Journal.settle`."""
+
+        def statements() -> Message:
+            return self._settle(message, state, error, connector)
+
+        return self.commits.write(statements, lazy=lazy)
+
+    def _settle(self, message: Message, state: State, error: str | None, connector: str) -> Message:
+        self._note_remote_ids(message)
+        self.writer.execute(
+            "UPDATE messages SET state = ?, error = ?, remote_ids = ?, attempt = NULL "
+            "WHERE ord = ?",
+            (
+                NUMBER_OF_STATE[state],
+                error,
+                orjson.dumps(message.remote_ids) if message.remote_ids else None,
+                message.order,
+            ),
+        )
+        event = DeliveryEvent(
+            time=rfc3339(self.clock()),
+            connector=connector,
+            id=message.id,
+            state=state,
+            remote_id=message.remote_id,
+            error=error,
+        )
+        self.append_event(event, message.target)
+        return replace(message, state=state, error=error, attempt=None)
+
+    def _note_remote_ids(self, message: Message) -> None:
+        self.writer.executemany(
+            "INSERT OR IGNORE INTO remotes (hash, ord) VALUES (?, ?)",
+            [(hash_id(message.target, remote), message.order) for remote in message.remote_ids],
+        )
+
+    def cancel(self, message_id: str, connector: str) -> asyncio.Future[Message | None]:
+        """See `Journal.cancel`."""
+
+        def statements() -> Message | None:
+            message = self._written(message_id)
+            if message is None or message.state is not State.QUEUED:
+                return None
+            return self._settle(message, State.FAILED, "cancelled", connector)
+
+        return self.commits.write(statements)
+
+    def retry(self, message_id: str) -> asyncio.Future[Message | None]:
+        """See `Journal.retry`."""
+
+        def statements() -> Message | None:
+            message = self._written(message_id)
+            if message is None or message.state is not State.FAILED:
+                return None
+            self.writer.execute(
+                "UPDATE messages SET state = ?, error = NULL, expires_s = NULL, expires_at = NULL "
+                "WHERE ord = ?",
+                (_QUEUED, message.order),
+            )
+            return self._written(message_id)
+
+        return self.commits.write(statements)
+
+    def _written(self, message_id: str) -> Message | None:
+        """Within a write: the message as this group has left it."""
+        row = self.writer.execute(
+            f"SELECT {MESSAGE_COLUMNS} FROM messages WHERE id = ?", (message_id,)
+        ).fetchone()
+        return None if row is None else message_of(row)
+
+    # -- reading ------------------------------------------------------------------------------
+
+    def _messages(self, where: str, values: Any) -> list[Message]:
+        return [
+            message_of(row)
+            for row in self.rows(f"SELECT {MESSAGE_COLUMNS} FROM messages WHERE {where}", values)
+        ]
+
+    def message(self, message_id: str) -> Message | None:
+        """See `Journal.message`."""
+        found = self._messages("id = ?", (message_id,))
+        return found[0] if found else None
+
+    def pending(
+        self, target: str, thread_id: str | None, after_order: int, limit: int
+    ) -> Sequence[Message]:
+        """See `Journal.pending`."""
+        return self._messages(
+            f"{_SENDABLE} AND thread_id IS :thread AND ord > :after ORDER BY ord LIMIT :limit",
+            {"target": target, "thread": thread_id, "after": after_order, "limit": limit},
+        )
+
+    def pending_threads(self, target: str) -> Sequence[str | None]:
+        """See `Journal.pending_threads`."""
+        query = f"SELECT DISTINCT thread_id FROM messages WHERE {_SENDABLE}"
+        return [row[0] for row in self.rows(query, {"target": target})]
+
+    def next_expiry(self) -> float | None:
+        """See `Journal.next_expiry`."""
+        query = "SELECT min(expires_at) FROM messages WHERE state < 2 AND expires_at IS NOT NULL"
+        value = self.rows(query)[0][0]
+        return None if value is None else float(value)
+
+    def expired(self, now: float, limit: int) -> Sequence[Message]:
+        """See `Journal.expired`."""
+        return self._messages(
+            "state < 2 AND expires_at IS NOT NULL AND expires_at <= ? LIMIT ?", (now, limit)
+        )
+
+    def outbox_counts(self, target: str) -> OutboxCounts:
+        """See `Journal.outbox_counts`."""
+        total, oldest = self.rows("SELECT count(*), min(accepted) FROM messages WHERE state < 2")[0]
+        mine = 0
+        if total:
+            query = f"SELECT count(*) FROM messages WHERE {_SENDABLE}"
+            mine = self.rows(query, {"target": target})[0][0]
+        failed = self.rows("SELECT count(*) FROM messages WHERE state = 3")[0][0]
+        age = None if oldest is None else max(0.0, self.clock() - oldest)
+        return OutboxCounts(queued=mine, waiting=total - mine, failed=failed, oldest_age_s=age)
+
+    def history(
+        self,
+        *,
+        limit: int,
+        before: str | None,
+        thread_id: str | None,
+        direction: Literal["in", "out"] | None,
+    ) -> Sequence[dict[str, object]] | None:
+        """See `Journal.history`.
+
+        Both directions are ordered by what the journal knew: an event by its `seq`, a message by
+        the newest `seq` when it was accepted, then by its own order.
+        """
+        seq, order = self.seq + 1, self.order + 1
+        if before is not None:
+            place = self._place(before)
+            if place is None:
+                return None
+            seq, order = place
+        found: list[tuple[tuple[int, int], dict[str, object]]] = []
+        if direction != "in":
+            found += self._history_out(order, thread_id, limit)
+        if direction != "out":
+            found += self._history_in(seq, thread_id, limit)
+        found.sort(key=lambda item: item[0], reverse=True)
+        return [item for _, item in found[:limit]]
+
+    def _place(self, item_id: str) -> tuple[int, int] | None:
+        """The `seq` and order that everything older is below."""
+        rows = self.rows("SELECT after_seq, ord FROM messages WHERE id = ?", (item_id,))
+        if rows:
+            return rows[0][0] + 1, rows[0][1]
+        for (name,) in self.rows("SELECT name FROM targets"):
+            for seq, body in self.rows(
+                "SELECT seq, body FROM events WHERE source = ?", (hash_id(name, item_id),)
+            ):
+                if orjson.loads(body)["id"] == item_id:
+                    return seq, self._first_order_from(seq)
+        return None
+
+    def _first_order_from(self, seq: int) -> int:
+        """The order of the first message accepted after event `seq`, by bisection."""
+        low, high = 0, self.order + 1
+        while low < high:
+            middle = (low + high) // 2
+            rows = self.rows(
+                "SELECT ord, after_seq FROM messages WHERE ord >= ? ORDER BY ord LIMIT 1", (middle,)
+            )
+            if not rows or rows[0][1] >= seq:
+                high = middle
+            else:
+                low = rows[0][0] + 1
+        return low
+
+    def _history_out(
+        self, order: int, thread_id: str | None, limit: int
+    ) -> list[tuple[tuple[int, int], dict[str, object]]]:
+        where = "ord < ?" if thread_id is None else "ord < ? AND thread_id = ?"
+        values = (order, limit) if thread_id is None else (order, thread_id, limit)
+        rows = self.rows(
+            f"SELECT after_seq, {MESSAGE_COLUMNS} FROM messages WHERE {where} "
+            "ORDER BY ord DESC LIMIT ?",
+            values,
+        )
+        return [((row[0], row[1]), message_of(row[1:]).to_json()) for row in rows]
+
+    def _history_in(
+        self, seq: int, thread_id: str | None, limit: int
+    ) -> list[tuple[tuple[int, int], dict[str, object]]]:
+        if thread_id is None:
+            branch = (
+                "SELECT * FROM (SELECT seq, body FROM events WHERE kind = {} AND seq < :seq "
+                "ORDER BY seq DESC LIMIT :limit)"
+            )
+            query = " UNION ALL ".join(branch.format(kind) for kind in MESSAGE_KINDS.values())
+            query += " ORDER BY seq DESC LIMIT :limit"
+        else:
+            query = (
+                "SELECT seq, body FROM events WHERE thread = :thread AND seq < :seq "
+                "ORDER BY seq DESC LIMIT :limit"
+            )
+        thread = None if thread_id is None else hash_id("", thread_id)
+        rows = self.rows(query, {"seq": seq, "limit": limit, "thread": thread})
+        return [((row[0], -1), history_item(row[1])) for row in rows]
