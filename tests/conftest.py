@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import pytest
 import pytest_asyncio
 
+from tests.harness.daemon import Daemon
 from tests.harness.human import Account, Human
 from tests.harness.synapse import Synapse
 
@@ -51,6 +52,24 @@ class MakeRoom(Protocol):
 
 
 StartSynapse = Callable[..., Awaitable[Synapse]]
+
+
+class MakeDaemon(Protocol):
+    """Makes a daemon that ends with the test; it is not started yet.
+
+    With `room`, its connector is Matrix in that room, as that room's bot; `settings` are merged
+    into the connector's block and `env` into the environment.
+    """
+
+    def __call__(
+        self,
+        room: Room | None = None,
+        *,
+        kind: str | None = ...,
+        env: Mapping[str, str] | None = None,
+        args: Sequence[str] = (),
+        **settings: Any,
+    ) -> Daemon: ...
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
@@ -102,3 +121,50 @@ def make_room() -> MakeRoom:
 async def room(synapse: Synapse, make_room: MakeRoom) -> Room:
     """A fresh human and bot, alone in a fresh private room that the bot has joined."""
     return await make_room(synapse)
+
+
+@pytest_asyncio.fixture
+async def make_daemon(tmp_path: Path) -> AsyncIterator[MakeDaemon]:
+    """Makes daemons in directories of their own."""
+    daemons: list[Daemon] = []
+
+    def make(
+        room: Room | None = None,
+        *,
+        kind: str | None = "memory",
+        env: Mapping[str, str] | None = None,
+        args: Sequence[str] = (),
+        **settings: Any,
+    ) -> Daemon:
+        secrets: dict[str, str] = {}
+        if room is not None:
+            kind, settings = "matrix", room.settings | settings
+            secrets = {"MATRIX_ACCESS_TOKEN": room.bot.access_token}
+        directory = tmp_path / f"d{len(daemons)}"
+        environment = secrets | dict(env or {})
+        daemon = Daemon(directory, kind=kind, settings=settings, env=environment, args=args)
+        daemons.append(daemon)
+        return daemon
+
+    try:
+        yield make
+    finally:
+        for daemon in daemons:
+            await daemon.close()
+
+
+@pytest_asyncio.fixture
+async def daemon(make_daemon: MakeDaemon) -> Daemon:
+    """A running daemon with the memory connector."""
+    made = make_daemon()
+    await made.start()
+    return made
+
+
+@pytest_asyncio.fixture
+async def daemon_in_room(make_daemon: MakeDaemon, room: Room) -> Daemon:
+    """A running daemon in `room`, receiving."""
+    made = make_daemon(room)
+    await made.start()
+    await made.api.wait_health(lambda health: health["connector"]["receiving"])
+    return made
