@@ -1,0 +1,284 @@
+"""Secrets: the credentials directory, the environment, stored logins (contract §1).
+
+No text, representation or exception made here shows a secret's value.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+import re
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from fleetchatd.errors import SecretError
+
+LONGEST_BYTES = 8 * 1024
+_LONGEST_FILE_BYTES = 4 * LONGEST_BYTES
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
+_TOKEN = re.compile(rf"[!-~]{{1,{LONGEST_BYTES}}}")
+
+
+@dataclass(frozen=True, slots=True)
+class Secret:
+    """A secret and what came with it.
+
+    Attributes:
+        value: the access token itself.
+        refresh_token: for a successor, where the login gave one.
+        device_id: the device the login made.
+        expires_at: Unix time in seconds; None when it is not known.
+        source: where it was found, for people.
+        replaces: SHA-256 of the *configured* secret that it stands for, however many refreshes
+            ago that was; None for a login of its own.
+    """
+
+    value: str = field(repr=False)
+    refresh_token: str | None = field(default=None, repr=False)
+    device_id: str | None = None
+    expires_at: float | None = None
+    source: str = ""
+    replaces: str | None = field(default=None, repr=False)
+
+    def refreshed(
+        self, value: str, *, refresh_token: str | None = None, expires_at: float | None = None
+    ) -> Secret:
+        """Its successor, which outranks the configured secret that it came from.
+
+        Args:
+            value: the new access token.
+            refresh_token: the new one; None keeps the old, as a server may (Matrix CS API §5.7).
+            expires_at: Unix time in seconds, if known.
+        """
+        return replace(
+            self,
+            value=value,
+            refresh_token=refresh_token or self.refresh_token,
+            expires_at=expires_at,
+        )
+
+
+def read_secret(
+    name: str, state_dir: str | Path, environ: Mapping[str, str] = os.environ
+) -> Secret:
+    """The secret called `name`, from the first place that has it.
+
+    A login stored by a refresh outranks the configured secret that it came from, for the server
+    has withdrawn that one.
+
+    Args:
+        name: such as `matrix_access_token`.
+        state_dir: the state directory that stored logins are in.
+        environ: the environment.
+
+    Raises:
+        SecretError: it is missing, unreadable or malformed.
+    """
+    configured = _configured(name, environ)
+    stored = _stored(name, state_dir)
+    if stored is not None and (configured is None or stored.replaces == configured.replaces):
+        return stored
+    if configured is not None:
+        return configured
+    raise SecretError(
+        f"cannot find the secret {name}: not in $CREDENTIALS_DIRECTORY/{name}, not in"
+        f" ${name.upper()}, not in {login_path(name, state_dir)}; set one of them, or store it"
+        " with `fleetchat login`"
+    )
+
+
+def store_login(name: str, state_dir: str | Path, secret: Secret) -> None:
+    """Store `secret` under the state directory, durably and for its owner only.
+
+    The file appears whole or not at all, and belongs to whom the state directory belongs.
+
+    Raises:
+        SecretError: it could not be stored; what was stored before stays.
+    """
+    path = login_path(name, state_dir)
+    try:
+        _make_private(path.parent.parent)
+        _make_private(path.parent)
+        _replace_file(path, json.dumps(_to_json(secret)).encode())
+    except OSError as error:
+        raise SecretError(f"cannot store the secret {name} in {path}: {error.strerror}") from error
+
+
+def remove_login(name: str, state_dir: str | Path) -> bool:
+    """Forget a stored login.
+
+    Returns:
+        Whether there was one.
+
+    Raises:
+        SecretError: it could not be removed.
+    """
+    path = login_path(name, state_dir)
+    try:
+        path.unlink()
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        raise SecretError(f"cannot remove {path}: {error.strerror}") from error
+    return True
+
+
+def login_path(name: str, state_dir: str | Path) -> Path:
+    """The file of a stored login."""
+    if not _NAME.fullmatch(name):
+        raise SecretError(f"cannot use {name!r} as a secret's name: use a-z, 0-9 and _")
+    return Path(state_dir) / "logins" / f"{name}.json"
+
+
+def _configured(name: str, environ: Mapping[str, str]) -> Secret | None:
+    folder = environ.get("CREDENTIALS_DIRECTORY")
+    raw = _read(Path(folder) / name) if folder else None
+    source = f"{folder}/{name}"
+    if raw is None and environ.get(name.upper()):
+        raw, source = os.fsencode(environ[name.upper()]), f"${name.upper()}"
+    if raw is None:
+        return None
+    secret = _parse(raw, source)
+    # Whatever the file says: a configured secret is the beginning of its chain.
+    return replace(secret, replaces=hashlib.sha256(secret.value.encode()).hexdigest())
+
+
+def _stored(name: str, state_dir: str | Path) -> Secret | None:
+    path = login_path(name, state_dir)
+    raw = _read(path)
+    return None if raw is None else _parse(raw, str(path))
+
+
+def _read(path: Path) -> bytes | None:
+    try:
+        with path.open("rb") as file:
+            return file.read(_LONGEST_FILE_BYTES + 1)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (OSError, ValueError) as error:
+        raise SecretError(f"cannot read the secret in {path}: {_reason(error)}") from None
+
+
+def _reason(error: Exception) -> str:
+    return (isinstance(error, OSError) and error.strerror) or "not a usable path"
+
+
+def _parse(raw: bytes, source: str) -> Secret:
+    """A bare token, or the JSON object of a login."""
+    if len(raw) > _LONGEST_FILE_BYTES:
+        raise _malformed(source, f"it is longer than {_LONGEST_FILE_BYTES} bytes")
+    try:
+        text = raw.decode().removesuffix("\n").removesuffix("\r")
+    except UnicodeDecodeError:
+        raise _malformed(source, "it is not UTF-8") from None
+    if not text.lstrip().startswith("{"):
+        return Secret(_token(text, "it", source), source=source)
+    try:
+        login = json.loads(text)
+    # Not chained: the decoder's error carries the whole text.
+    except (ValueError, RecursionError):
+        raise _malformed(source, "it begins with { but is not JSON") from None
+    return _login(login, source)
+
+
+def _login(login: dict[str, Any], source: str) -> Secret:
+    """What a Matrix login answers, or what `store_login` wrote.
+
+    `expires_in_ms` counts from a login that nobody here saw, so it says nothing: the server
+    will tell when the token has expired.
+    """
+    refresh_token = login.get("refresh_token")
+    device_id = login.get("device_id")
+    replaces = login.get("replaces")
+    return Secret(
+        _token(login.get("access_token"), "its access_token", source),
+        refresh_token=None
+        if refresh_token is None
+        else _token(refresh_token, "its refresh_token", source),
+        device_id=device_id if isinstance(device_id, str) else None,
+        expires_at=_expiry(login.get("expires_at"), source),
+        source=source,
+        replaces=replaces if isinstance(replaces, str) else None,
+    )
+
+
+def _expiry(value: object, source: str) -> float | None:
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise _malformed(source, "its expires_at is not a number")
+    try:
+        expires_at = float(value)
+    except OverflowError:
+        expires_at = math.inf
+    return expires_at if math.isfinite(expires_at) else None
+
+
+def _token(value: object, what: str, source: str) -> str:
+    if not isinstance(value, str) or not value:
+        raise _malformed(source, f"{what} is empty or missing")
+    if len(value) > LONGEST_BYTES:
+        raise _malformed(source, f"{what} is longer than {LONGEST_BYTES} bytes")
+    if not _TOKEN.fullmatch(value):
+        raise _malformed(
+            source, f"{what} has characters in it that no token has (blanks, controls, non-ASCII)"
+        )
+    return value
+
+
+def _malformed(source: str, why: str) -> SecretError:
+    return SecretError(f"cannot use the secret in {source}: {why}; put the bare token there")
+
+
+def _to_json(secret: Secret) -> dict[str, Any]:
+    return {
+        "access_token": secret.value,
+        "refresh_token": secret.refresh_token,
+        "expires_at": secret.expires_at,
+        "device_id": secret.device_id,
+        "replaces": secret.replaces,
+    }
+
+
+def _make_private(folder: Path) -> None:
+    """Make a directory, mode 0700, owned like the one that it is in; leave an existing one."""
+    if folder.is_dir():
+        return
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(mode=0o700, exist_ok=True)
+    _own_like(folder.parent, folder)
+
+
+def _replace_file(path: Path, content: bytes) -> None:
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".login-")  # mode 0600
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            _own_like(path.parent, file.fileno())
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+    _sync_folder(path.parent)
+
+
+def _own_like(model: Path, target: Path | int) -> None:
+    """Root stores logins for the daemon's user, who must be able to read them."""
+    if os.geteuid() == 0:
+        owner = model.stat()
+        os.chown(target, owner.st_uid, owner.st_gid)
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
