@@ -1,0 +1,1 @@
+"""`make demo`: the daemon's main job on real input, in one command."""
