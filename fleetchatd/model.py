@@ -56,8 +56,8 @@ class Message:
         target: the account and place its parts and its thread belong to (`Connector.target`).
         parts: its text, cut to what the chat carries; fixed when it is accepted.
         remote_ids: the chat's ids of the parts that are known to be out, in order.
-        attempt: what the connector noted before the first attempt of the part that is next
-            (`Connector.mark`); None while that part certainly never left.
+        attempt: what the connector noted (`Marks.mark`) before the first attempt of the part that
+            is next; None while that part certainly never left.
     """
 
     id: str
@@ -88,10 +88,9 @@ class Message:
             and self.draft.reply_to is None
         )
 
-    @property
-    def next_part(self) -> OutboundPart:
+    def next_part(self, earlier_attempt: str | None) -> OutboundPart:
         """The part whose turn it is."""
-        return OutboundPart(self, len(self.remote_ids))
+        return OutboundPart(self, len(self.remote_ids), earlier_attempt)
 
     def with_remote_id(self, remote_id: str) -> Message:
         """The same message with one more part known to be out."""
@@ -119,10 +118,16 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class OutboundPart:
-    """One part of a message, as a connector gets it to send."""
+    """One part of a message, as a connector gets it to send.
+
+    Attributes:
+        earlier_attempt: what `Marks.mark` gave before the first attempt, perhaps by an earlier
+            process, if one was made whose outcome is not known: the part may be out already.
+    """
 
     message: Message
     index: int
+    earlier_attempt: str | None = None
 
     @property
     def text(self) -> str:

@@ -80,8 +80,7 @@ class Connector(Protocol):
     async def send(self, part: OutboundPart) -> SendResult:
         """Send one part and return the chat's acknowledgement.
 
-        `part.message.attempt` is the mark noted before the first attempt of this part if one was
-        made before, perhaps by an earlier process; then it may be out already.
+        With `part.earlier_attempt` it may be out already. Cancelling leaves the outcome open.
 
         Raises:
             SendRefused: for good; the message is `failed`, those behind it go on.

@@ -12,9 +12,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, Protocol, TypeVar
 
 from fleetchatd.model import Batch, Draft, Filter, Message, State
+
+T = TypeVar("T")
+Done = Callable[[T | None, Exception | None], None]
+"""Called on the loop with the result of a write that is on disk, or with what went wrong."""
 
 REDACTED_TEXT = "[redacted]"
 """What stands in a redacted event, since `text` is never empty."""
@@ -89,12 +93,11 @@ class Journal(Protocol):
         target: str,
         parts: Sequence[str],
         mark: str | None,
-        after: Callable[[Acceptance | None], None],
-    ) -> asyncio.Future[Acceptance]:
+        done: Done[Acceptance],
+    ) -> None:
         """Take a message in; with `mark`, as one that is attempted as soon as this is on disk.
 
-        `after` is called in the order of acceptance, before whoever awaits the future runs, also
-        if nobody awaits it any more; with None if nothing was committed.
+        `done` is called in the order of acceptance.
         """
 
     def begin_attempt(self, message: Message, mark: str) -> asyncio.Future[Message | None]:
@@ -111,8 +114,15 @@ class Journal(Protocol):
         """Note the remote ids of the parts that are out while others are still to be sent."""
 
     def settle(
-        self, message: Message, state: State, error: str | None, connector: str, *, lazy: bool
-    ) -> asyncio.Future[Message]:
+        self,
+        message: Message,
+        state: State,
+        error: str | None,
+        connector: str,
+        *,
+        lazy: bool,
+        done: Done[Message],
+    ) -> None:
         """Bring a message to a final state, with the `delivery` event that tells so.
 
         With `lazy` nobody waits for it: it may share a commit with what comes within 20 ms. A

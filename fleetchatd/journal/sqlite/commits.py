@@ -12,15 +12,16 @@ import queue
 import sqlite3
 import threading
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from fleetchatd.errors import JournalDamagedError, JournalError, StorageFullError
+from fleetchatd.journal.base import Done
 
 LAZY_S = 0.02
 """How long a write that nobody waits for may wait for company, in seconds."""
 
 T = TypeVar("T")
-_Write = tuple[Callable[[], Any], "asyncio.Future[Any]", Callable[[Any], None] | None]
+_Write = tuple[Callable[[], Any], Callable[[Any, Exception | None], None]]
 
 
 def explain(error: sqlite3.Error, path: str) -> JournalError | JournalDamagedError:
@@ -72,28 +73,35 @@ class GroupCommit:
         self._thread = threading.Thread(target=self._sync, name="journal-commit", daemon=True)
         self._thread.start()
 
-    def write(
-        self,
-        statements: Callable[[], T],
-        *,
-        after: Callable[[Any], None] | None = None,
-        lazy: bool = False,
-    ) -> asyncio.Future[T]:
-        """Run statements in the next group; the future is done once they are on disk.
+    def post(self, statements: Callable[[], T], done: Done[T], *, lazy: bool = False) -> None:
+        """Run statements in the next group.
 
         Args:
-            statements: executes on the connection, and gives the future's result.
-            after: gets the result (None on failure), in the order of the writes, even when
-                whoever awaits the future was cancelled.
+            statements: executes on the connection, and gives the result.
+            done: gets the result once it is on disk, or what went wrong, in the order of the
+                calls, whoever was cancelled meanwhile.
             lazy: may wait up to `LAZY_S` for company.
         """
-        future: asyncio.Future[T] = self._loop.create_future()
-        self._waiting.append((statements, future, after))
+        self._waiting.append((statements, done))
         self._idle.clear()
         if not lazy:
             self._urgent = True
         if not self._busy:
             self._schedule()
+
+    def write(self, statements: Callable[[], T], *, lazy: bool = False) -> asyncio.Future[T]:
+        """The same, with a future in place of a callback."""
+        future: asyncio.Future[T] = self._loop.create_future()
+
+        def done(result: T | None, error: Exception | None) -> None:
+            if future.done():
+                return
+            if error is not None:
+                future.set_exception(error)
+            else:
+                future.set_result(cast("T", result))
+
+        self.post(statements, done, lazy=lazy)
         return future
 
     def scrub(self) -> None:
@@ -117,7 +125,7 @@ class GroupCommit:
         self._busy = True
         try:
             self._connection.execute("BEGIN IMMEDIATE")
-            results = [statements() for statements, _, _ in group]
+            results = [statements() for statements, _ in group]
         except Exception as error:
             self._finish(group, [], error)
             return
@@ -149,15 +157,8 @@ class GroupCommit:
             self.error = error
             self._rolled_back()
             results = [None] * len(group)
-        for (_, future, after), result in zip(group, results, strict=True):
-            if after is not None:
-                after(result)
-            if future.done():
-                continue
-            if error is None:
-                future.set_result(result)
-            else:
-                future.set_exception(error)
+        for (_, done), result in zip(group, results, strict=True):
+            done(result, error)
         self._busy = False
         if self._waiting:
             self._schedule()

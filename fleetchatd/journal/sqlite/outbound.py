@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
 import orjson
 
-from fleetchatd.journal.base import Acceptance, OutboxCounts
+from fleetchatd.journal.base import Acceptance, Done, OutboxCounts
 from fleetchatd.journal.sqlite.rows import (
     MESSAGE_COLUMNS,
     MESSAGE_KINDS,
@@ -53,8 +53,8 @@ class Outbound(Store):
         target: str,
         parts: Sequence[str],
         mark: str | None,
-        after: Callable[[Acceptance | None], None],
-    ) -> asyncio.Future[Acceptance]:
+        done: Done[Acceptance],
+    ) -> None:
         """See `Journal.accept`."""
 
         def statements() -> Acceptance:
@@ -63,7 +63,7 @@ class Outbound(Store):
             message = self._insert(draft, key, target, parts, mark)
             return Acceptance(message, created=True)
 
-        return self.commits.write(statements, after=after)
+        self.commits.post(statements, done)
 
     def _by_key(self, key: str, draft: Draft) -> Acceptance | None:
         row = self.writer.execute(
@@ -163,20 +163,26 @@ class Outbound(Store):
         return self.commits.write(statements)
 
     def settle(
-        self, message: Message, state: State, error: str | None, connector: str, *, lazy: bool
-    ) -> asyncio.Future[Message]:
+        self,
+        message: Message,
+        state: State,
+        error: str | None,
+        connector: str,
+        *,
+        lazy: bool,
+        done: Done[Message],
+    ) -> None:
         """See `Journal.settle`."""
 
         def statements() -> Message:
             return self._settle(message, state, error, connector)
 
-        return self.commits.write(statements, lazy=lazy)
+        self.commits.post(statements, done, lazy=lazy)
 
     def _settle(self, message: Message, state: State, error: str | None, connector: str) -> Message:
-        self._note_remote_ids(message)
-        self.writer.execute(
+        updated = self.writer.execute(
             "UPDATE messages SET state = ?, error = ?, remote_ids = ?, attempt = NULL "
-            "WHERE ord = ?",
+            "WHERE ord = ? AND state < 2",
             (
                 NUMBER_OF_STATE[state],
                 error,
@@ -184,6 +190,9 @@ class Outbound(Store):
                 message.order,
             ),
         )
+        if updated.rowcount == 0:  # it is final already, and that was told
+            return self._written(message.id) or message
+        self._note_remote_ids(message)
         event = DeliveryEvent(
             time=rfc3339(self.clock()),
             connector=connector,

@@ -1,0 +1,89 @@
+"""connector -> journal: commit first, then move on.
+
+A batch is on disk, together with the position it was received at, before the connector goes on
+from there. While one is being committed, the connector may receive the next; what has come in
+meanwhile is committed together.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+
+import structlog
+
+from fleetchatd.connectors.pauses import pause_s
+from fleetchatd.journal.base import Journal
+from fleetchatd.model import Batch
+from fleetchatd.outbox import Outbox
+
+log = structlog.get_logger("fleetchatd.inbox")
+
+
+class Inbox:
+    """One connector's way into the journal (`connectors.base.Inbox`)."""
+
+    def __init__(self, journal: Journal, outbox: Outbox, target: str) -> None:
+        self.counts: Counter[str] = Counter()
+        self._journal = journal
+        self._outbox = outbox
+        self._target = target
+        self._waiting: list[tuple[Batch, asyncio.Future[None]]] = []
+        self._busy = False
+        self._failures = 0
+
+    async def position(self) -> str | None:
+        """Where receiving stood when the last batch was committed; None on the first start."""
+        return self._journal.position(self._target)
+
+    def commit(self, batch: Batch) -> asyncio.Future[None]:
+        """Journal `batch`; the future is done once it is on disk. It never fails."""
+        for transaction_id, remote_id in batch.confirmations:
+            self._outbox.confirm(transaction_id, remote_id)
+        future = asyncio.get_running_loop().create_future()
+        self._waiting.append((batch, future))
+        if not self._busy:
+            self._begin()
+        return future
+
+    def _begin(self) -> None:
+        self._busy = True
+        group, self._waiting = self._waiting, []
+        self._write(_merged([batch for batch, _ in group]), [future for _, future in group])
+
+    def _write(self, batch: Batch, futures: list[asyncio.Future[None]]) -> None:
+        def done(committed: asyncio.Future[None]) -> None:
+            error = committed.exception()
+            if error is not None:
+                self._failed(error, batch, futures)
+                return
+            self._failures = 0
+            self.counts.update(event.type for event in batch.events)
+            for future in futures:
+                if not future.done():
+                    future.set_result(None)
+            self._busy = False
+            if self._waiting:
+                self._begin()
+
+        self._journal.commit(self._target, batch).add_done_callback(done)
+
+    def _failed(
+        self, error: BaseException, batch: Batch, futures: list[asyncio.Future[None]]
+    ) -> None:
+        """Try the same batch again: a later one must never move the position past it."""
+        self._failures += 1
+        if self._failures == 1:
+            log.error("cannot journal what was received; trying again", reason=str(error))
+        delay_s = pause_s(self._failures, 1.0)
+        asyncio.get_running_loop().call_later(delay_s, self._write, batch, futures)
+
+
+def _merged(batches: list[Batch]) -> Batch:
+    if len(batches) == 1:
+        return batches[0]
+    positions = [batch.position for batch in batches if batch.position is not None]
+    return Batch(
+        events=[event for batch in batches for event in batch.events],
+        position=positions[-1] if positions else None,
+    )

@@ -1,0 +1,324 @@
+"""One thread's messages on their way out: one at a time, in order.
+
+Before an attempt, the intent is on disk (`begin_attempt`); after it, the outcome is. A crash
+between the two leaves a message `sending`, and the next process knows that it may be out.
+
+    queued ──begin_attempt──▶ sending ──answer──────────▶ delivered | failed | unknown
+       ▲                        │  ▲
+       └──certainly not sent────┘  └── perhaps sent: again, under the same transaction id
+"""
+
+from __future__ import annotations
+
+import asyncio
+import collections
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Protocol
+
+import structlog
+
+from fleetchatd.connectors.base import Connector, LooksUp, Marks, Splits
+from fleetchatd.connectors.pauses import Pauses
+from fleetchatd.errors import (
+    JournalError,
+    SendAmbiguous,
+    SendDeferred,
+    SendError,
+    SendRefused,
+    SendUnknown,
+)
+from fleetchatd.journal.base import Journal
+from fleetchatd.model import Draft, Message, OutboundPart, SendResult, State
+
+IN_HAND = 64
+"""How many messages of a thread are held in memory; the others wait in the journal."""
+
+ECHO_GRACE_S = 2.0
+"""How long an answer may come after the message was seen in the room, in seconds."""
+
+log = structlog.get_logger("fleetchatd.outbox")
+
+
+class Outbox(Protocol):
+    """What a lane needs of the outbox it belongs to."""
+
+    journal: Journal
+    clock: Callable[[], float]
+    stopping: bool
+    under_way: dict[str, Lane]
+    slots: asyncio.Semaphore
+
+    async def until_sendable(self) -> None:
+        """Wait until the connector may be tried."""
+
+    def settle(self, message: Message, state: State, error: str | None, *, lazy: bool) -> None:
+        """Bring a message to its end."""
+
+    async def until_settled(self) -> None:
+        """Wait until the ends noted so far are on disk."""
+
+
+def split(connector: Connector, draft: Draft) -> tuple[str, ...]:
+    """The parts that a draft goes out in."""
+    if isinstance(connector, Splits):
+        return connector.split(draft.text, draft.format)
+    return (draft.text,)
+
+
+def mark(connector: Connector) -> str:
+    """What must be remembered before an attempt."""
+    return connector.mark() if isinstance(connector, Marks) else ""
+
+
+class Lane:
+    """The messages of one thread that the present connector may send."""
+
+    def __init__(
+        self, outbox: Outbox, connector: Connector, pauses: Pauses, thread_id: str | None
+    ) -> None:
+        self.thread_id = thread_id
+        self.attempting = False
+        self._outbox = outbox
+        self._connector = connector
+        self._pauses = pauses
+        self._first: Message | None = None
+        self._in_hand: collections.deque[Message] = collections.deque()
+        self._last_order = 0
+        self._more = False
+        self._confirmed: str | None = None
+        self._deadline: asyncio.Timeout | None = None
+
+    # -- what is handed to it -------------------------------------------------------------------
+
+    def start_with(self, message: Message) -> None:
+        """Attempt this one first; its intent is on disk already."""
+        self._first = message
+        self.attempting = True
+        self._last_order = max(self._last_order, message.order)
+
+    def offer(self, message: Message) -> None:
+        """Take a message that was just accepted, or leave it in the journal for later."""
+        if message.order <= self._last_order:
+            return  # read from the journal before its acceptance was told
+        if self._more or len(self._in_hand) >= IN_HAND:
+            self._more = True
+            return
+        self._in_hand.append(message)
+        self._last_order = message.order
+
+    def read_from(self, order: int) -> None:
+        """Read the journal again from an earlier place."""
+        self._in_hand.clear()
+        self._last_order = min(self._last_order, order)
+        self._more = True
+
+    def confirm(self, remote_id: str) -> None:
+        """The part under way was seen in the chat."""
+        self._confirmed = remote_id
+        if self._deadline is not None:  # its answer is on the way, or lost
+            when = asyncio.get_running_loop().time() + ECHO_GRACE_S
+            if (present := self._deadline.when()) is None or when < present:
+                self._deadline.reschedule(when)
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing is left for it to do."""
+        return self._first is None and not self._in_hand and not self._more
+
+    # -- working it off -------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Deliver until nothing is left."""
+        while not self.empty and not self._outbox.stopping:
+            if self._first is not None:
+                message, self._first = self._first, None
+                await self._deliver(message, begun=True)
+            elif self._in_hand:
+                await self._deliver(self._in_hand.popleft(), begun=False)
+            else:
+                await self._read_more()
+
+    async def _read_more(self) -> None:
+        await self._outbox.until_settled()  # else they would be read once more
+        found = self._outbox.journal.pending(
+            self._connector.target, self.thread_id, self._last_order, IN_HAND
+        )
+        self._more = len(found) == IN_HAND
+        self._in_hand.extend(found)
+        if found:
+            self._last_order = found[-1].order
+
+    async def _deliver(self, message: Message, *, begun: bool) -> None:
+        """Bring one message to its end, part by part.
+
+        Args:
+            message: the message.
+            begun: its intent is on disk, and nothing was sent yet.
+        """
+        earlier = None if begun else message.attempt
+        while True:
+            part = message.next_part(earlier)
+            self._outbox.under_way[part.transaction_id] = self
+            try:
+                after = await self._attempt(message, part, begun=begun)
+            finally:
+                del self._outbox.under_way[part.transaction_id]
+                self._confirmed = None
+            if after is None:
+                return
+            message, earlier, begun = after, None, False
+            if len(message.remote_ids) == len(message.parts):
+                self._outbox.settle(message, State.DELIVERED, None, lazy=not self._in_hand)
+                return
+            await self._until_written(message)
+
+    async def _until_written(self, message: Message) -> None:
+        while True:
+            try:
+                await self._outbox.journal.part_sent(message)
+            except JournalError:
+                await self._pauses.wait()
+            else:
+                return
+
+    async def _attempt(
+        self, message: Message, part: OutboundPart, *, begun: bool
+    ) -> Message | None:
+        """Send one part, however often that takes; None if the message ended without it."""
+        while True:
+            if not begun:
+                if not await self._until_sendable(message, part):
+                    return None
+                if self._confirmed is not None:
+                    return message.with_remote_id(self._confirmed)
+                if (ready := await self._begin(message)) is None:
+                    return None
+                message, part = ready, ready.next_part(part.earlier_attempt)
+            begun = False
+            try:
+                result = await self._send(message, part)
+            except SendRefused as refusal:
+                self._outbox.settle(message, State.FAILED, str(refusal), lazy=False)
+                return None
+            except SendUnknown as doubt:
+                self._outbox.settle(message, State.UNKNOWN, str(doubt), lazy=False)
+                return None
+            except SendDeferred as deferral:
+                message = self._give_back(message, part)
+                if self._outbox.stopping:
+                    return None
+                await self._pause(message, deferral, deferral.retry_after_s)
+            except SendAmbiguous as doubt:
+                part = replace(part, earlier_attempt=message.attempt)
+                if self._is_over(message):
+                    await self._resolve_expired(message, part)
+                    return None
+                if self._outbox.stopping:
+                    return None
+                await self._pause(message, doubt, None)
+            else:
+                self._pauses.succeeded()
+                return message.with_remote_id(result.remote_id)
+
+    async def _until_sendable(self, message: Message, part: OutboundPart) -> bool:
+        """Wait for the connector; False if an ambiguous message's time is over before."""
+        doubtful = part.earlier_attempt is not None
+        try:
+            async with asyncio.timeout(self._seconds_left(message) if doubtful else None):
+                await self._outbox.until_sendable()
+        except TimeoutError:
+            await self._resolve_expired(message, part)
+            return False
+        return True
+
+    async def _begin(self, message: Message) -> Message | None:
+        """Write the intent down; None if the message is not to be sent any more."""
+        if message.portable and message.target != self._connector.target:
+            message = replace(
+                message,
+                target=self._connector.target,
+                parts=split(self._connector, message.draft),
+            )
+        while True:
+            self.attempting = True
+            try:
+                begun = await self._outbox.journal.begin_attempt(message, mark(self._connector))
+            except JournalError as error:
+                self.attempting = False
+                await self._pause(message, error, None)
+                continue
+            self.attempting = begun is not None
+            return begun
+
+    async def _send(self, message: Message, part: OutboundPart) -> SendResult:
+        try:
+            async with self._outbox.slots:
+                if self._outbox.stopping:
+                    raise SendDeferred("stopping")
+                async with asyncio.timeout(self._seconds_left(message)) as self._deadline:
+                    return await self._connector.send(part)
+        except TimeoutError:
+            if self._confirmed is not None:
+                return SendResult(self._confirmed)
+            raise SendAmbiguous("it expired while an attempt was under way") from None
+        finally:
+            self._deadline = None
+            self.attempting = False
+
+    def _give_back(self, message: Message, part: OutboundPart) -> Message:
+        """Note that the attempt sent nothing; what an earlier one did stays open."""
+        if part.earlier_attempt is not None:
+            return message
+        self._outbox.journal.requeue(message).add_done_callback(_retrieved)
+        return replace(message, attempt=None, state=State.QUEUED)
+
+    async def _pause(
+        self, message: Message, reason: SendError | JournalError, at_least_s: float | None
+    ) -> None:
+        report = log.info if self._pauses.failures == 0 else log.debug
+        report(
+            "cannot send yet",
+            fleetchat_message_id=message.id,
+            reason=str(reason),
+            attempts=message.attempts,
+        )
+        await self._pauses.wait(at_least_s)
+
+    # -- expiry -----------------------------------------------------------------------------
+
+    def _seconds_left(self, message: Message) -> float | None:
+        if message.expires_at is None:
+            return None
+        return max(0.0, message.expires_at - self._outbox.clock())
+
+    def _is_over(self, message: Message) -> bool:
+        return message.expires_at is not None and message.expires_at <= self._outbox.clock()
+
+    async def _resolve_expired(self, message: Message, part: OutboundPart) -> None:
+        """Find out what an attempt before the expiry did; it is not repeated."""
+        result = None
+        if isinstance(self._connector, LooksUp):
+            try:
+                result = await self._connector.look_up(part)
+            except SendError as doubt:
+                reason = f"expired, and whether an attempt before that arrived is unknown: {doubt}"
+                self._outbox.settle(message, State.UNKNOWN, reason, lazy=False)
+                return
+            if result is None:
+                self._outbox.settle(message, State.FAILED, "expired", lazy=False)
+                return
+        if result is None:
+            reason = "expired, and whether an attempt before that arrived is unknown"
+            self._outbox.settle(message, State.UNKNOWN, reason, lazy=False)
+            return
+        message = message.with_remote_id(result.remote_id)
+        whole = len(message.remote_ids) == len(message.parts)
+        state, error = (State.DELIVERED, None) if whole else (State.FAILED, "expired")
+        self._outbox.settle(message, state, error, lazy=False)
+
+
+def _retrieved(future: asyncio.Future[None]) -> None:
+    """A requeue that fails is harmless: the message stays `sending`, the safe side."""
+    if not future.cancelled():
+        future.exception()
