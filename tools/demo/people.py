@@ -70,13 +70,14 @@ class Ann:
 
     async def listen(self) -> None:
         """Follow the room as any client does, with a long poll; endless."""
-        query = {"timeout": "0"}
+        everything = json.dumps({"room": {"timeline": {"limit": 100}}})
+        query = {"timeout": "0", "filter": everything}
         while True:
             answer = await self.human.ask("GET", path("sync"), query=query)
             rooms = answer.body["rooms"]["join"] if "rooms" in answer.body else {}
             for event in rooms.get(self.human.room_id, {}).get("timeline", {}).get("events", []):
                 self._see(event)
-            query = {"timeout": "30000", "since": answer.body["next_batch"]}
+            query |= {"timeout": "30000", "since": answer.body["next_batch"]}
 
     def _see(self, event: RawEvent) -> None:
         if event["type"] != "m.room.message" or event["sender"] == self.human.user_id:
