@@ -1,0 +1,82 @@
+"""The measured daemon: started as a user would start it, spoken to through its socket alone."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from bench.chat import HomeServer
+from bench.homeserver import BOT, ROOM_ID
+from bench.procs import PATIENCE_S, BenchError, Child, ReadySocket
+from bench.session import Session
+from bench.wire import fetch
+
+
+class Gateway:
+    """A running daemon on the Matrix connector.
+
+    It is killed at the end rather than asked to drain: what is measured lies behind by then.
+    """
+
+    def __init__(self, session: Session, home: HomeServer, state: Path | None = None) -> None:
+        self.state = state or session.fresh_dir("state")
+        self._folder = Path(tempfile.mkdtemp(prefix="bench-"))  # a socket's path must be short
+        self.socket = str(self._folder / "s.sock")
+        roster = self._folder / "roster.yaml"
+        matrix = {"homeserver_url": home.url, "user_id": BOT, "room_id": ROOM_ID}
+        agents = [{"name": "mos", "runtime": "claude", "class": "orchestrator"}]
+        connector = {"kind": "matrix", "matrix": matrix}
+        roster.write_text(
+            json.dumps(
+                {"version": 1, "transport": "tmux", "agents": agents, "connector": connector}
+            )
+        )
+        ready = ReadySocket()
+        argv = [*session.daemon_argv, "--roster", str(roster), "--socket", self.socket]
+        env = {"MATRIX_ACCESS_TOKEN": "syt_bench", "NOTIFY_SOCKET": ready.path}
+        started = time.monotonic_ns()
+        self.child = Child(
+            [*argv, "--state-dir", str(self.state)], env=env, log=session.scratch / "daemon.log"
+        )
+        try:
+            self.start_ms = (ready.wait() - started) / 1e6
+            self._wait_receiving()
+        except BaseException:
+            self.stop()
+            raise
+        finally:
+            ready.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """Kill it and clear up."""
+        self.child.process.kill()
+        self.child.stop()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def health(self) -> dict[str, Any]:
+        """`GET /v1/health`."""
+        health: dict[str, Any] = fetch(self.socket, "/v1/health")
+        return health
+
+    def _wait_receiving(self) -> None:
+        deadline = time.monotonic() + PATIENCE_S
+        while not (health := self.health())["connector"]["receiving"]:
+            if time.monotonic() > deadline:
+                raise BenchError(f"cannot start: not receiving after {PATIENCE_S} s: {health}")
+            time.sleep(0.05)
