@@ -1,0 +1,148 @@
+"""Following a durable subscriber's events over restarts of the daemon.
+
+What is shown but not yet acknowledged when the connection breaks is acknowledged first thing on
+the next one, so that a restart shows nothing twice.
+"""
+
+from __future__ import annotations
+
+import signal
+import time
+from argparse import Namespace
+from collections.abc import Iterator
+from types import FrameType
+
+from fleetchatd.client import output
+from fleetchatd.client.connection import PATIENCE_S
+from fleetchatd.client.errors import (
+    ClientError,
+    ConnectionBrokenError,
+    NoDaemonError,
+    RefusedError,
+)
+from fleetchatd.client.events import Event, batches, open_stream, write_out
+from fleetchatd.client.execute import CommandFailedError, run_command
+from fleetchatd.client.http import Client, Stream
+from fleetchatd.client.subscribers import acknowledge
+
+LONGEST_PAUSE_S = 30.0
+LONGEST_ABSENCE_S = 5.0
+"""To look for a daemon on this machine costs nothing, and the operator may be waiting."""
+
+
+class Terminated(BaseException):
+    """SIGTERM arrived."""
+
+
+def follow(args: Namespace) -> None:
+    """Follow the subscriber's events until the end.
+
+    Raises:
+        NoDaemonError: there was no daemon to begin with.
+        ClientError: the name is in use, was taken over or deleted.
+        OutputError: standard output cannot be written.
+    """
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        Follower(args).run()
+    except Terminated:
+        # Children are gone by now: die of the signal, as the sender of it expects.
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.raise_signal(signal.SIGTERM)
+
+
+def pauses() -> Iterator[float]:
+    """The pauses between attempts, in seconds: doubling from a half to 30."""
+    pause_s = 0.5
+    while True:
+        yield pause_s
+        pause_s = min(LONGEST_PAUSE_S, pause_s * 2)
+
+
+class Follower:
+    """One `subscribe`: its subscriber, how it delivers, and what it has yet to acknowledge."""
+
+    def __init__(self, args: Namespace) -> None:
+        self._args = args
+        self._client = Client(args.socket)
+        self._shown = 0
+        self._acknowledged = 0
+        self._pauses = pauses()
+
+    def run(self) -> None:
+        """Follow; every broken connection and failed command is followed by another attempt."""
+        stream = open_stream(
+            self._client,
+            self._args,
+            PATIENCE_S,
+            from_=self._args.start,
+            takeover="true" if self._args.takeover else None,
+        )
+        while True:
+            why = self._follow_once(stream)
+            stream = self._again(why)
+
+    def _follow_once(self, stream: Stream) -> ClientError:
+        """Deliver what the stream brings; returns why it ended."""
+        try:
+            with stream:
+                for events in batches(stream):
+                    self._deliver(events)
+        except (ConnectionBrokenError, NoDaemonError, CommandFailedError) as error:
+            return error
+        return ConnectionBrokenError("the daemon ended the stream")
+
+    def _again(self, why: ClientError) -> Stream:
+        """Pause and open the stream again, as often as it takes."""
+        while True:
+            pause_s = next(self._pauses)
+            if not isinstance(why, CommandFailedError):
+                pause_s = min(pause_s, LONGEST_ABSENCE_S)
+            output.note(f"{why}; trying again in {pause_s:g} s")
+            time.sleep(pause_s)
+            try:
+                self._acknowledge()
+                self._check_that_it_exists()
+                stream = open_stream(self._client, self._args, PATIENCE_S)
+            except (ConnectionBrokenError, NoDaemonError) as error:
+                why = error
+            except RefusedError as error:
+                if error.status < 500:
+                    raise
+                why = error
+            else:
+                if not isinstance(why, CommandFailedError):
+                    output.note("connected again")
+                return stream
+
+    def _deliver(self, events: list[Event]) -> None:
+        if self._args.shell_command is None:
+            write_out(events, self._args.json)
+            self._delivered(events[-1])
+            return
+        for event in events:
+            run_command(self._args.shell_command, event.source)
+            self._delivered(event)
+
+    def _delivered(self, event: Event) -> None:
+        self._pauses = pauses()
+        if not self._args.no_ack:
+            self._shown = event.seq
+            self._acknowledge()
+
+    def _acknowledge(self) -> None:
+        if self._shown > self._acknowledged:
+            acknowledge(self._client, self._args.name, self._shown)
+            self._acknowledged = self._shown
+
+    def _check_that_it_exists(self) -> None:
+        """A name that was deleted must not come back because its stream ended by it."""
+        known = self._client.ask("GET", "/v1/subscribers").json().get("subscribers")
+        for one in known if isinstance(known, list) else []:
+            if isinstance(one, dict) and one.get("name") == self._args.name:
+                return
+        raise ClientError(f"the subscriber {self._args.name} was deleted")
+
+
+def _terminate(_signal: int, _frame: FrameType | None) -> None:
+    raise Terminated
