@@ -4,20 +4,19 @@ and so tells whether a target is within reach on the machine at hand.
 
     sync -> SQLite FULL -> NDJSON          POST -> journal -> PUT
 
-It takes the daemon's options. Batches are committed in a thread while the next poll runs; sends
-share commits; readers share encoded lines.
+It takes the daemon's options. Commits are made on the event loop, one a turn, so sends and answers
+to /sync share them; readers share encoded lines.
 """
 
 import argparse
 import asyncio
-import concurrent.futures
 import json
 import os
-import queue
 import socket
 import sqlite3
-import threading
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import orjson
@@ -36,48 +35,38 @@ POSITION = "INSERT OR REPLACE INTO position VALUES (1, ?)"
 DELIVERED = "UPDATE message SET state = 1 WHERE id = ?"
 LAZY_S = 0.02
 
-Write = tuple[str, list[tuple[object, ...]], concurrent.futures.Future[None] | None]
+
+Rows = list[tuple[object, ...]]
+Write = tuple[str, Rows]
 
 
 class Journal:
-    """One writer thread; whatever waits when it is free shares a commit."""
+    """What is asked for in one turn of the loop shares a commit, made right there."""
 
     def __init__(self, path: Path, loop: asyncio.AbstractEventLoop) -> None:
-        self.db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        self.db = sqlite3.connect(path, isolation_level=None)
         self.db.executescript(SCHEMA)
-        self.reading = sqlite3.connect(path, isolation_level=None)
         self.loop = loop
-        self.queue: queue.SimpleQueue[list[Write]] = queue.SimpleQueue()
-        threading.Thread(target=self.work, daemon=True).start()
+        self.group: list[Write] = []
+        self.waiting: list[asyncio.Future[None]] = []
 
-    def write(self, sql: str, rows: list[tuple[object, ...]]) -> asyncio.Future[None]:
+    def write(self, *writes: Write) -> asyncio.Future[None]:
+        if not self.group:
+            self.loop.call_soon(self.commit)
+        self.group += writes
         done: asyncio.Future[None] = self.loop.create_future()
-        self.queue.put([(sql, rows, done)])  # type: ignore[list-item]
+        self.waiting.append(done)
         return done
 
-    def write_both(self, *writes: tuple[str, list[tuple[object, ...]]]) -> asyncio.Future[None]:
-        done: asyncio.Future[None] = self.loop.create_future()
-        last = len(writes) - 1
-        self.queue.put(
-            [(sql, rows, done if at == last else None) for at, (sql, rows) in enumerate(writes)]  # type: ignore[misc]
-        )
-        return done
-
-    def work(self) -> None:
-        while True:
-            group = self.queue.get()
-            while not self.queue.empty():
-                group += self.queue.get()
-            self.db.execute("BEGIN IMMEDIATE")
-            for sql, rows, _ in group:
-                self.db.executemany(sql, rows)
-            self.db.execute("COMMIT")
-            self.loop.call_soon_threadsafe(self.finish, group)
-
-    @staticmethod
-    def finish(group: list[Write]) -> None:
-        for _, _, done in group:
-            if done is not None and not done.done():
+    def commit(self) -> None:
+        self.db.execute("BEGIN IMMEDIATE")
+        for sql, rows in self.group:
+            self.db.executemany(sql, rows)
+        self.db.execute("COMMIT")
+        self.group = []
+        waiting, self.waiting = self.waiting, []
+        for done in waiting:
+            if not done.done():
                 done.set_result(None)
 
 
@@ -95,13 +84,12 @@ class Floor:
         self.receiving = False
 
     async def receive(self) -> None:
-        async def poll(since: str | None) -> dict:
+        async def poll(since: str | None) -> Any:
             query = {"timeout": "30000", "since": since} if since else {"timeout": "0"}
             async with self.http.get("/_matrix/client/v3/sync", params=query) as answer:
                 return orjson.loads(await answer.read())
 
         since = (await poll(None))["next_batch"]
-        commit: asyncio.Future[None] | None = None
         self.receiving = True
         while True:
             sync = await poll(since)
@@ -111,11 +99,13 @@ class Floor:
             if timeline["limited"]:
                 events = await self.fill(timeline["prev_batch"], before, events)
             lines = [self.line(event) for event in events]
-            rows = [(event["event_id"], line) for event, line in zip(events, lines, strict=True)]
-            commit = self.journal.write_both((EVENT, rows), (POSITION, [(since,)]))  # type: ignore[arg-type]
-            commit.add_done_callback(lambda _, lines=lines: self.publish(lines))  # type: ignore[misc]
+            rows: Rows = [
+                (event["event_id"], line) for event, line in zip(events, lines, strict=True)
+            ]
+            commit = self.journal.write((EVENT, rows), (POSITION, [(since,)]))
+            commit.add_done_callback(partial(self.publish, lines))
 
-    async def fill(self, start: str | None, since: str, newest: list) -> list:
+    async def fill(self, start: str | None, since: str, newest: list[Any]) -> list[Any]:
         events = newest[::-1]
         path = f"/_matrix/client/v3/rooms/{self.room}/messages"
         while start:
@@ -126,7 +116,7 @@ class Floor:
             start = page.get("end")
         return events[::-1]
 
-    def line(self, event: dict) -> bytes:
+    def line(self, event: Any) -> bytes:
         self.last_seq += 1
         return orjson.dumps(
             {
@@ -146,7 +136,7 @@ class Floor:
             option=orjson.OPT_APPEND_NEWLINE,
         )
 
-    def publish(self, lines: list[bytes]) -> None:
+    def publish(self, lines: list[bytes], _: object) -> None:
         self.lines += lines
         self.grown.set()
         self.grown.clear()
@@ -163,13 +153,13 @@ class Floor:
 
     def note_delivered(self) -> None:
         done, self.delivered = self.delivered, []
-        self.journal.write(DELIVERED, done)
+        self.journal.write((DELIVERED, done))
 
     async def accept(self, request: web.Request) -> web.Response:
         body = orjson.loads(await request.read())
         number = os.urandom(16).hex()
         content = orjson.dumps({"msgtype": "m.text", "body": body["text"]})
-        await self.journal.write(MESSAGE, [(number, content)])
+        await self.journal.write((MESSAGE, [(number, content)]))
         self.outbox.put_nowait((number, content))
         answer = orjson.dumps({"id": number, "state": "queued"})
         return web.Response(body=answer, status=202, content_type="application/json")
@@ -178,7 +168,7 @@ class Floor:
         response = web.StreamResponse(headers={"Content-Type": "application/x-ndjson"})
         await response.prepare(request)
         if (after := request.query.get("after")) is not None:
-            rows = self.journal.reading.execute("SELECT line FROM event WHERE seq > ?", (after,))
+            rows = self.journal.db.execute("SELECT line FROM event WHERE seq > ?", (after,))
             while part := rows.fetchmany(200):
                 await response.write(b"".join(line for (line,) in part))
             return response

@@ -6,6 +6,7 @@ Usage: pages.py HOMESERVER_URL FOLDER. Prints the number of events when they are
 import asyncio
 import sqlite3
 import sys
+from typing import Any
 
 import aiohttp
 import orjson
@@ -15,7 +16,7 @@ BASE = "/_matrix/client/v3"
 
 
 async def fill(http: aiohttp.ClientSession, db: sqlite3.Connection) -> None:
-    async def get(path: str, **query: str) -> dict:
+    async def get(path: str, **query: str) -> Any:
         async with http.get(BASE + path, params=query) as answer:
             return orjson.loads(await answer.read())
 
