@@ -114,7 +114,7 @@ def read(args: Namespace) -> int:
 def _read_pending(client: Client, args: Namespace, wait_s: float) -> int:
     """Deliver what one request brings, at most `--limit`; returns how many events."""
     patience_s = PATIENCE_S + wait_s
-    wait = f"{wait_s:g}" if wait_s else None
+    wait = f"{wait_s:.3f}" if wait_s else None
     done = 0
     with open_stream(client, args, patience_s, follow="false", wait_s=wait) as stream:
         for events in batches(stream, patience_s):

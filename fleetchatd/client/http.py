@@ -251,9 +251,13 @@ def _raise_problem(stream: Stream) -> None:
     except ConnectionBrokenError:
         problem = {}
     kind = problem.get("kind")
-    detail = problem.get("detail") or problem.get("title")
-    detail = detail or f"the daemon answered with HTTP status {status}"
-    raise RefusedError(status, kind if isinstance(kind, str) else "", str(detail))
+    told = problem.get("detail") or problem.get("title")
+    detail = str(told or f"the daemon answered with HTTP status {status}")
+    errors = problem.get("errors")
+    for error in errors if isinstance(errors, list) else []:
+        if str(error) not in detail:
+            detail += f"\n{error}"
+    raise RefusedError(status, kind if isinstance(kind, str) else "", detail)
 
 
 def _senseless(why: object) -> ConnectionBrokenError:

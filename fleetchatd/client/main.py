@@ -17,7 +17,7 @@ from fleetchatd.client.errors import ClientError
 # it: `NAME_arguments(parser)` and `NAME(args)`, which returns the exit code. It is imported only
 # when its command is used.
 COMMANDS = {
-    "send": ("messages", "send TEXT or standard input; prints the message's id"),
+    "send": ("send", "send TEXT or standard input; prints the message's id"),
     "read": ("events", "print what is pending, then exit"),
     "subscribe": ("events", "follow what happens, one line an event"),
     "ack": ("subscribers", "acknowledge all events up to one"),
