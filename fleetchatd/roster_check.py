@@ -105,14 +105,14 @@ def _refuse_secrets(block: Any, path: Path, text: RosterText) -> None:
     if not isinstance(block, dict):
         return
     for key in list(block):
-        if _names_secret(key):
+        if names_secret(key):
             text.problem((*path, key), f"a secret must not stand in the roster ({_remedy(path)})")
             del block[key]
         else:
             _refuse_secrets(block[key], (*path, key), text)
 
 
-def _names_secret(key: str) -> bool:
+def names_secret(key: str) -> bool:
     """Whatever its spelling: `accessToken`, `BOT-TOKEN`."""
     plain = _plain(key)
     return plain in _SECRET_NAMES or any(word in plain for word in _SECRET_WORDS)

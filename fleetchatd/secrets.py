@@ -79,15 +79,16 @@ def read_secret(
     Raises:
         SecretError: it is missing, unreadable or malformed.
     """
+    path = login_path(name, state_dir)  # refuses names that lead elsewhere
     configured = _configured(name, environ)
-    stored = _stored(name, state_dir)
+    stored = _stored(path)
     if stored is not None and (configured is None or stored.replaces == configured.replaces):
         return stored
     if configured is not None:
         return configured
     raise SecretError(
         f"cannot find the secret {name}: not in $CREDENTIALS_DIRECTORY/{name}, not in"
-        f" ${name.upper()}, not in {login_path(name, state_dir)}; set one of them, or store it"
+        f" ${name.upper()}, not in {path}; set one of them, or store it"
         " with `fleetchat login`"
     )
 
@@ -148,8 +149,7 @@ def _configured(name: str, environ: Mapping[str, str]) -> Secret | None:
     return replace(secret, replaces=hashlib.sha256(secret.value.encode()).hexdigest())
 
 
-def _stored(name: str, state_dir: str | Path) -> Secret | None:
-    path = login_path(name, state_dir)
+def _stored(path: Path) -> Secret | None:
     raw = _read(path)
     return None if raw is None else _parse(raw, str(path))
 
