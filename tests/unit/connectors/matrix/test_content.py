@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fleetchatd.connectors.matrix.content import CONTENT_BYTES, message_content
@@ -224,6 +224,7 @@ def test_fences_know_where_they_stand() -> None:
 
 
 @given(MARKDOWN_LIKE)
+@settings(deadline=None)
 def test_html_has_only_what_matrix_permits_whatever_the_text(text: str) -> None:
     for tag, attributes in Elements(to_html(text)).seen:
         assert tag in TAGS
@@ -233,6 +234,7 @@ def test_html_has_only_what_matrix_permits_whatever_the_text(text: str) -> None:
 
 
 @given(MARKDOWN_LIKE)
+@settings(deadline=None)
 def test_no_markup_is_missed_by_the_quick_look(text: str) -> None:
     if not has_markup(text):
         seen = {tag for tag, _ in Elements(to_html(text)).seen}
@@ -240,6 +242,7 @@ def test_no_markup_is_missed_by_the_quick_look(text: str) -> None:
 
 
 @given(st.one_of(MARKDOWN_LIKE, st.text()), st.one_of(MARKDOWN_LIKE, st.text()))
+@settings(deadline=None)
 def test_content_is_small_enough_and_always_the_same(before: str, text: str) -> None:
     later = part(before, text, index=1, thread_id="$root")
     content = message_content(later, latest_in_thread="$latest")

@@ -4,7 +4,7 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fleetchatd.connectors.matrix.events import is_encrypted, own_transaction, parse_event
@@ -322,6 +322,7 @@ def test_own_events_tell_their_transaction(raw: object, transaction: str | None)
 
 
 @given(HOSTILE_EVENTS | JSON)
+@settings(deadline=None)
 def test_nothing_that_a_server_sends_breaks_the_parser(raw: Any) -> None:
     own_transaction(raw)
     parsed = parse_event(raw, NAMES)

@@ -4,7 +4,7 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fleetchatd.connectors.matrix.room import Problem, Room, Verdict
@@ -210,6 +210,7 @@ HOSTILE_STATE = st.builds(
 
 
 @given(st.lists(HOSTILE_STATE | JSON, max_size=8))
+@settings(deadline=None)
 def test_nothing_that_a_server_sends_breaks_the_room(events: list[object]) -> None:
     known = Room("!room", ME)
     for event in events:

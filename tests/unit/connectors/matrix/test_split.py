@@ -5,7 +5,7 @@ import time
 
 import orjson
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fleetchatd.connectors.matrix.content import CONTENT_BYTES, message_content
@@ -29,6 +29,7 @@ def size_bytes(text: str) -> int:
 
 
 @given(LONG_TEXTS, st.sampled_from(FORMATS))
+@settings(max_examples=40, deadline=None)
 def test_parts_are_lossless_and_fit_whatever_the_text(text: str, text_format: Format) -> None:
     parts = split(text, text_format)
     assert "".join(parts) == text
@@ -36,6 +37,7 @@ def test_parts_are_lossless_and_fit_whatever_the_text(text: str, text_format: Fo
 
 
 @given(LONG_TEXTS, st.sampled_from(FORMATS))
+@settings(max_examples=40, deadline=None)
 def test_no_part_is_blank(text: str, text_format: Format) -> None:
     text = re.sub(r"\s{3000,}", "\n", text)
     parts = split(text, text_format)
@@ -43,6 +45,7 @@ def test_no_part_is_blank(text: str, text_format: Format) -> None:
 
 
 @given(LONG_TEXTS)
+@settings(max_examples=40, deadline=None)
 def test_every_part_becomes_an_event_that_is_not_too_large(text: str) -> None:
     parts = split(text, "markdown")
     for index in range(len(parts)):
