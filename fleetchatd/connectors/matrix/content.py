@@ -60,6 +60,8 @@ def message_content(part: OutboundPart, *, latest_in_thread: str | None) -> dict
 def _formatted(content: dict[str, Any], part: OutboundPart) -> dict[str, Any]:
     """`content` with its text as HTML beside it, where that shows more and there is room."""
     source = part.text
+    if 2 * len(source) > CONTENT_BYTES:
+        return content  # HTML is no shorter than its source, and rendering this takes long
     fence = open_fence(part.text_before) if part.index else None
     if fence is not None:
         source = fence.resumed(source)

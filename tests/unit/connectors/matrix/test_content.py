@@ -158,8 +158,9 @@ def test_plain_format_is_never_rendered() -> None:
     )
 
 
-def test_html_that_would_make_the_event_too_large_is_left_out() -> None:
-    content = message_content(part("**b**\n" + "- a\n" * 10_000), latest_in_thread=None)
+@pytest.mark.parametrize("lines", [5_000, 10_000])
+def test_html_that_would_make_the_event_too_large_is_left_out(lines: int) -> None:
+    content = message_content(part("**b**\n" + "- a\n" * lines), latest_in_thread=None)
     assert "formatted_body" not in content
     assert "format" not in content
 
