@@ -12,55 +12,17 @@ import os
 import re
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from fleetchatd.errors import SecretError
+from fleetchatd.model import Secret
 
 LONGEST_BYTES = 8 * 1024
 _LONGEST_FILE_BYTES = 4 * LONGEST_BYTES
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _TOKEN = re.compile(rf"[!-~]{{1,{LONGEST_BYTES}}}")
-
-
-@dataclass(frozen=True, slots=True)
-class Secret:
-    """A secret and what came with it.
-
-    Attributes:
-        value: the access token itself.
-        refresh_token: for a successor, where the login gave one.
-        device_id: the device the login made.
-        expires_at: Unix time in seconds; None when it is not known.
-        source: where it was found, for people.
-        replaces: SHA-256 of the *configured* secret that it stands for, however many refreshes
-            ago that was; None for a login of its own.
-    """
-
-    value: str = field(repr=False)
-    refresh_token: str | None = field(default=None, repr=False)
-    device_id: str | None = None
-    expires_at: float | None = None
-    source: str = ""
-    replaces: str | None = field(default=None, repr=False)
-
-    def refreshed(
-        self, value: str, *, refresh_token: str | None = None, expires_at: float | None = None
-    ) -> Secret:
-        """Its successor, which outranks the configured secret that it came from.
-
-        Args:
-            value: the new access token.
-            refresh_token: the new one; None keeps the old, as a server may (Matrix CS API §5.7).
-            expires_at: Unix time in seconds, if known.
-        """
-        return replace(
-            self,
-            value=value,
-            refresh_token=refresh_token or self.refresh_token,
-            expires_at=expires_at,
-        )
 
 
 def read_secret(

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Protocol, Self, runtime_checkable
 
 from fleetchatd.connectors.pauses import Pauses
-from fleetchatd.model import Batch, ConnectorHealth, Format, OutboundPart, SendResult
+from fleetchatd.model import Batch, ConnectorHealth, Format, OutboundPart, Secret, SendResult
 
 
 class Inbox(Protocol):
@@ -42,6 +42,7 @@ class Context:
         state_dir: the daemon's state directory, mode 0700; the connector may keep files of its own
             in a folder named after its kind.
         secret: gives a secret by name (`matrix_access_token`); raises `SecretError`.
+        store_secret: keeps a refreshed one, which from then on outranks the one it came from.
         health_changed: to be called after every change of `health()`.
         pauses: the growing pauses between retries, shared by both directions: either one's success
             resets them.
@@ -51,7 +52,8 @@ class Context:
     orchestrator: str
     host: str
     state_dir: Path
-    secret: Callable[[str], str]
+    secret: Callable[[str], Secret]
+    store_secret: Callable[[str, Secret], None]
     health_changed: Callable[[], None]
     pauses: Pauses = field(default_factory=Pauses)
     counts: Counter[str] = field(default_factory=Counter)
@@ -133,3 +135,11 @@ class MarksRead(Protocol):
 
     async def mark_read(self, event_id: str) -> None:
         """Show that everything up to the event `event_id` was read; best effort."""
+
+
+@runtime_checkable
+class Closes(Protocol):
+    """A connector that holds something open."""
+
+    async def close(self) -> None:
+        """Let go of it; nothing is sent or received any more."""

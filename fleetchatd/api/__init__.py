@@ -1,0 +1,1 @@
+"""The Unix-socket server: one table of routes (routes.py), then one short file a noun."""

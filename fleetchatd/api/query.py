@@ -1,0 +1,110 @@
+"""Query values and names, checked."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+from aiohttp import web
+
+from fleetchatd.api.problems import bad_request
+
+MAX_WAIT_S = 60.0
+NAME_PATTERN = r"^[A-Za-z0-9_.-]{1,64}$"
+WAIT_PATTERN = r"^[0-9]{1,3}(\.[0-9]{1,6})?$"
+SEQ_PATTERN = r"^[0-9]{1,18}$"
+
+_NAME = re.compile(NAME_PATTERN.replace("$", r"\Z"))
+_WAIT = re.compile(WAIT_PATTERN.replace("$", r"\Z"))
+_SEQ = re.compile(SEQ_PATTERN.replace("$", r"\Z"))
+
+
+class Query:
+    """The query of a request: every key known and given once.
+
+    Raises:
+        RequestError: it has another key, or one twice.
+    """
+
+    def __init__(self, request: web.BaseRequest, known: Iterable[str]) -> None:
+        self._values: dict[str, str] = {}
+        if not request.query_string:
+            return
+        known = list(known)
+        for key, value in request.query.items():
+            if key not in known:
+                close = get_close_matches(key, known, 1)
+                hint = f" (did you mean {close[0]}?)" if close else ""
+                raise bad_request(f"unknown query key {key!r}{hint}", "bad-query")
+            if key in self._values:
+                raise bad_request(f"query key {key} is given twice", "bad-query")
+            self._values[key] = value
+
+    def text(self, key: str) -> str | None:
+        """A value as it is."""
+        return self._values.get(key)
+
+    def seconds(self, key: str) -> float:
+        """A number of seconds from 0 to 60; 0 without one."""
+        value = self._values.get(key, "0")
+        if not _WAIT.match(value) or float(value) > MAX_WAIT_S:
+            raise _bad(key, "a number of seconds from 0 to 60")
+        return float(value)
+
+    def number(self, key: str, default: int, low: int, high: int) -> int:
+        """A whole number."""
+        value = self._values.get(key)
+        if value is None:
+            return default
+        if not _SEQ.match(value) or not low <= int(value) <= high:
+            raise _bad(key, f"a whole number from {low} to {high}")
+        return int(value)
+
+    def flag(self, key: str, *, default: bool) -> bool:
+        """`true` or `false`."""
+        value = self._values.get(key)
+        if value is None:
+            return default
+        if value not in ("true", "false"):
+            raise _bad(key, "true or false")
+        return value == "true"
+
+    def choice(self, key: str, choices: tuple[str, ...]) -> str | None:
+        """One of some words."""
+        value = self._values.get(key)
+        if value is not None and value not in choices:
+            raise _bad(key, " or ".join(choices))
+        return value
+
+    def several(self, key: str, choices: tuple[str, ...]) -> frozenset[str] | None:
+        """Some of some words, with commas between them."""
+        value = self._values.get(key)
+        if value is None:
+            return None
+        words = frozenset(value.split(","))
+        if not words <= set(choices):
+            raise _bad(key, f"some of {', '.join(choices)}, with commas")
+        return words
+
+    def name(self, key: str) -> str | None:
+        """A subscriber's name."""
+        value = self._values.get(key)
+        return None if value is None else subscriber_name(value)
+
+
+def subscriber_name(value: str) -> str:
+    """A subscriber's name, checked.
+
+    Raises:
+        RequestError: it is not one.
+    """
+    if not _NAME.match(value):
+        raise bad_request(
+            "cannot use that subscriber name: use 1 to 64 of A-Z a-z 0-9 _ . -", "bad-name"
+        )
+    return value
+
+
+def _bad(key: str, wanted: str) -> Exception:
+    return bad_request(f"query value {key} must be {wanted}", "bad-query")
