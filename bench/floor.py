@@ -34,6 +34,7 @@ MESSAGE = "INSERT INTO message(id, body, state) VALUES (?, ?, 0)"
 POSITION = "INSERT OR REPLACE INTO position VALUES (1, ?)"
 DELIVERED = "UPDATE message SET state = 1 WHERE id = ?"
 LAZY_S = 0.02
+KEEP = 20_000
 
 
 Rows = list[tuple[object, ...]]
@@ -76,8 +77,9 @@ class Floor:
     def __init__(self, journal: Journal, http: aiohttp.ClientSession, room: str) -> None:
         self.journal, self.http, self.room = journal, http, room
         self.lines: list[bytes] = []
+        self.dropped = 0
         row = journal.db.execute("SELECT max(seq) FROM event").fetchone()
-        self.first_seq = self.last_seq = row[0] or 0
+        self.last_seq = row[0] or 0
         self.grown = asyncio.Event()
         self.outbox: asyncio.Queue[tuple[str, bytes]] = asyncio.Queue()
         self.delivered: list[tuple[object, ...]] = []
@@ -118,7 +120,7 @@ class Floor:
 
     def line(self, event: Any) -> bytes:
         self.last_seq += 1
-        return orjson.dumps(
+        line = orjson.dumps(
             {
                 "seq": self.last_seq,
                 "type": "message",
@@ -135,9 +137,13 @@ class Floor:
             },
             option=orjson.OPT_APPEND_NEWLINE,
         )
+        return b"%b" % line  # what orjson gives holds on to 4 KiB
 
     def publish(self, lines: list[bytes], _: object) -> None:
         self.lines += lines
+        if len(self.lines) > 2 * KEEP:
+            self.dropped += len(self.lines) - KEEP
+            del self.lines[:-KEEP]
         self.grown.set()
         self.grown.clear()
 
@@ -172,12 +178,12 @@ class Floor:
             while part := rows.fetchmany(200):
                 await response.write(b"".join(line for (line,) in part))
             return response
-        at = len(self.lines)
+        at = self.dropped + len(self.lines)
         while True:
-            while at == len(self.lines):
+            while at == self.dropped + len(self.lines):
                 await self.grown.wait()
-            start, at = at, len(self.lines)
-            await response.write(b"".join(self.lines[start:at]))
+            start, at = at - self.dropped, self.dropped + len(self.lines)
+            await response.write(b"".join(self.lines[start:]))
 
     async def health(self, _: web.Request) -> web.Response:
         return web.json_response(

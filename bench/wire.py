@@ -21,10 +21,13 @@ _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 
 
 def connect(path: str) -> socket.socket:
-    """A connected socket that gives up after `PATIENCE_S`."""
+    """A connected socket that gives up after `PATIENCE_S`.
+
+    Connecting itself waits: without blocking, a full backlog would be an error (unix(7)).
+    """
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    connection.settimeout(PATIENCE_S)
     connection.connect(path)
+    connection.settimeout(PATIENCE_S)
     return connection
 
 

@@ -9,7 +9,7 @@ import json
 import sys
 import time
 
-from nio import AsyncClient, AsyncClientConfig, MatrixRoom, RoomMessageText
+from nio import AsyncClient, AsyncClientConfig, MatrixRoom, RoomMessageText  # type: ignore[import-not-found]
 
 latencies: list[float] = []
 

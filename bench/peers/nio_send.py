@@ -7,7 +7,7 @@ sends so many messages and prints a line.
 import asyncio
 import sys
 
-from nio import AsyncClient, AsyncClientConfig, RoomSendResponse
+from nio import AsyncClient, AsyncClientConfig, RoomSendResponse  # type: ignore[import-not-found]
 
 ROOM_ID = "!room:bench.internal"
 CONTENT = {"msgtype": "m.text", "body": "the deploy is green, and so is the canary"}
