@@ -11,7 +11,7 @@ import pytest
 from fleetchatd.connectors.base import Context
 from fleetchatd.connectors.memory import MemoryConnector
 from fleetchatd.errors import SendAmbiguous, SendDeferred
-from fleetchatd.model import Batch, Draft, Event, Message, MessageEvent, OutboundPart
+from fleetchatd.model import Batch, Draft, Event, Message, MessageEvent, OutboundPart, Secret
 
 
 class ListInbox:
@@ -48,10 +48,20 @@ class ListInbox:
 
 
 def context(tmp_path: Path, changed: Callable[[], None] = lambda: None) -> Context:
-    def no_secret(name: str) -> str:
+    def no_secret(name: str) -> Secret:
         raise AssertionError(name)
 
-    return Context("mos", "alpha", tmp_path, no_secret, changed)
+    def no_store(name: str, secret: Secret) -> None:
+        raise AssertionError(name)
+
+    return Context(
+        orchestrator="mos",
+        host="alpha",
+        state_dir=tmp_path,
+        secret=no_secret,
+        store_secret=no_store,
+        health_changed=changed,
+    )
 
 
 @pytest.fixture

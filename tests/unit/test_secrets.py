@@ -10,7 +10,8 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from fleetchatd.errors import SecretError
-from fleetchatd.secrets import Secret, login_path, read_secret, remove_login, store_login
+from fleetchatd.model import Secret
+from fleetchatd.secrets import login_path, read_secret, remove_login, store_login
 
 NAME = "matrix_access_token"
 
