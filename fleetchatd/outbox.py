@@ -58,7 +58,7 @@ class Outbox:
         self._lanes: dict[str | None, Lane] = {}
         self._tasks: dict[Lane, asyncio.Task[None]] = {}
         self._sendable = asyncio.Event()
-        self._waiters: dict[str, list[asyncio.Future[Message]]] = {}
+        self._waiters: dict[str, list[asyncio.Future[Message | None]]] = {}
         self._unsettled = 0
         self._all_settled = asyncio.Event()
         self._all_settled.set()
@@ -138,19 +138,27 @@ class Outbox:
         if present.state.final:
             self._waiters.pop(message.id, None)
             return present
-        waiter: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
+        waiter: asyncio.Future[Message | None] = asyncio.get_running_loop().create_future()
         waiters = self._waiters.setdefault(message.id, [])
         waiters.append(waiter)
         try:
             async with asyncio.timeout(timeout_s):
-                return await waiter
+                final = await waiter
         except TimeoutError:
-            return self.journal.message(message.id) or message
+            final = None
         finally:
             if waiter in waiters:
                 waiters.remove(waiter)
             if not waiters:
                 self._waiters.pop(message.id, None)
+        return final or self.journal.message(message.id) or message
+
+    def stop_waiting(self) -> None:
+        """Let everybody who waits for an end go with what is known now."""
+        for waiters in self._waiters.values():
+            for waiter in waiters:
+                if not waiter.done():
+                    waiter.set_result(None)
 
     async def cancel(self, message_id: str) -> Message | None:
         """Fail a message that is still queued; None if it is not.

@@ -55,6 +55,11 @@ def bind(path: str) -> socket.socket:
     return listener
 
 
+def unbind(path: str) -> None:
+    """Remove a socket that `bind` made."""
+    Path(path).unlink(missing_ok=True)
+
+
 def _clear(path: str) -> None:
     """Make the folder, and remove a socket that was left behind."""
     folder = Path(path).parent

@@ -1,0 +1,131 @@
+"""The daemon's command line."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import faulthandler
+import os
+import sys
+from collections.abc import Sequence
+
+import structlog
+
+from fleetchatd import __version__, logs, places
+from fleetchatd.errors import (
+    AlreadyRunningError,
+    ConfigError,
+    ConnectorNotImplementedError,
+    FleetchatError,
+    RosterError,
+)
+
+EX_CONFIG = 78
+EX_TEMPFAIL = 75
+
+MIN_KEEP_DAYS = 30
+SWITCH_INTERVAL_S = 0.0005
+"""How soon the thread that waits for the disk gets to say that it is done, in seconds."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the daemon, or check what it would run; gives the exit code."""
+    options = _parser().parse_args(arguments)
+    logs.configure(options.log_format, options.log_level)
+    try:
+        return _check(options) if options.check else _run(options)
+    except (ConfigError, ConnectorNotImplementedError) as error:
+        return _refuse(error, EX_CONFIG, options.log_format)
+    except AlreadyRunningError as error:
+        return _refuse(error, EX_TEMPFAIL, options.log_format)
+    except FleetchatError as error:
+        return _refuse(error, 1, options.log_format)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="fleetchatd",
+        description="Carries the conversation between a fleet's orchestrator and its operator.",
+        epilog="Where things are found without options: see fleetchatd(8), or README.md.",
+    )
+    parser.add_argument("--roster", metavar="FILE", help="the fleet's roster")
+    parser.add_argument("--socket", metavar="PATH", help="the Unix socket to listen on")
+    parser.add_argument("--state-dir", metavar="DIR", help="where the journal is kept")
+    parser.add_argument("--log-format", choices=logs.FORMATS, default="auto")
+    parser.add_argument("--log-level", choices=logs.LEVELS, default="info")
+    parser.add_argument(
+        "--keep-days",
+        metavar="N",
+        type=_keep_days,
+        default=90,
+        help="keep what every subscriber has acknowledged so many days (default 90, at least 30)",
+    )
+    parser.add_argument(
+        "--check", action="store_true", help="check roster and secrets, print what would run, exit"
+    )
+    parser.add_argument("--version", action="version", version=f"fleetchatd {__version__}")
+    return parser
+
+
+def _keep_days(text: str) -> int:
+    if not text.isdecimal() or not MIN_KEEP_DAYS <= int(text) <= 36500:
+        raise argparse.ArgumentTypeError(f"must be a whole number, at least {MIN_KEEP_DAYS}")
+    return int(text)
+
+
+def _check(options: argparse.Namespace) -> int:
+    from fleetchatd.check import describe
+    from fleetchatd.roster import load_roster
+
+    roster = load_roster(places.roster_path(options.roster))
+    print(describe(roster, places.state_dir(options.state_dir)))
+    return 0
+
+
+def _run(options: argparse.Namespace) -> int:
+    from fleetchatd.daemon import Daemon, Options
+
+    faulthandler.enable()
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
+    resolved = Options(
+        roster_path=places.roster_path(options.roster),
+        socket_path=places.socket_path(options.socket),
+        state_dir=places.state_dir(options.state_dir),
+        keep_days=options.keep_days,
+    )
+
+    async def run() -> None:
+        await Daemon(resolved).run()
+
+    try:
+        asyncio.run(run())
+    except* FleetchatError as group:
+        raise _first(group) from None
+    return 0
+
+
+def _first(group: BaseExceptionGroup[FleetchatError]) -> FleetchatError:
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    assert isinstance(error, FleetchatError)
+    return error
+
+
+def _refuse(error: FleetchatError, code: int, log_format: str) -> int:
+    """Say why it cannot run: a line a problem, or a record a problem where records go."""
+    problems = error.problems if isinstance(error, RosterError) else [str(error)]
+    if log_format in ("json", "journal") or (
+        log_format == "auto" and "JOURNAL_STREAM" in os.environ
+    ):
+        log = structlog.get_logger("fleetchatd")
+        for problem in problems:
+            log.error(problem)
+    else:
+        for problem in problems:
+            print(f"fleetchatd: {problem}" if code != EX_CONFIG else problem, file=sys.stderr)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,325 @@
+"""The only owner of tasks: what starts, in what order it stops, signals, reload."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+import signal
+import time
+from collections.abc import Coroutine
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from fleetchatd import metrics, systemd
+from fleetchatd.api import server
+from fleetchatd.api.service import Service
+from fleetchatd.errors import (
+    AlreadyRunningError,
+    ConfigError,
+    ConnectorNotImplementedError,
+    FleetchatError,
+    JournalError,
+    RosterError,
+)
+from fleetchatd.health import Observer
+from fleetchatd.journal.sqlite import SqliteJournal
+from fleetchatd.link import Link
+from fleetchatd.model import Batch, ConnectorEvent, ConnectorHealth, rfc3339
+from fleetchatd.outbox import Outbox
+from fleetchatd.roster import Roster, load_roster
+
+ANSWERS_GRACE_S = 5.0
+"""How long answers under way may take at the end, in seconds; the stop takes 25 s at most."""
+
+UPKEEP_S = 10.0
+PRUNE_EVERY_S = 3600.0
+PRUNE_ROWS = 500
+
+log = structlog.get_logger("fleetchatd.daemon")
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """The command line, resolved.
+
+    Attributes:
+        socket_path: where the API listens, unless systemd hands a socket over.
+        keep_days: how long what everybody has acknowledged is kept.
+    """
+
+    roster_path: str
+    socket_path: str
+    state_dir: str
+    keep_days: int = 90
+
+
+class Daemon:
+    """One run of fleetchatd: everything between two signals."""
+
+    def __init__(self, options: Options) -> None:
+        self._options = options
+        self._state_dir = Path(options.state_dir)
+        self._notifier = systemd.Notifier()
+        self._stop = asyncio.Event()
+        self._reloading = asyncio.Lock()
+        self._receipt = asyncio.Event()
+        self._receipt_seq = 0
+        self._told: ConnectorHealth | None = None
+
+    async def run(self) -> None:
+        """Start, serve until SIGTERM or SIGINT, and stop in order.
+
+        Raises:
+            ConfigError: the operator must change something first.
+            AlreadyRunningError: another instance is at it.
+            FleetchatError: it cannot start.
+        """
+        self._roster = load_roster(self._options.roster_path)
+        lock = lock_state_dir(self._state_dir)
+        try:
+            self._journal = SqliteJournal(self._state_dir / "journal.db")
+            try:
+                await self._serve()
+            finally:
+                await self._journal.close()
+        finally:
+            os.close(lock)
+
+    async def _serve(self) -> None:
+        inherited = systemd.inherited_socket()
+        listener = inherited or server.bind(self._options.socket_path)
+        try:
+            async with asyncio.TaskGroup() as group:
+                self._group = group
+                await self._start(listener)
+                log.info("fleetchatd is ready", socket=self._options.socket_path)
+                self._notifier.tell("READY=1")
+                background = [
+                    self._spawn(work)
+                    for work in (self._outbox.expire(), self._upkeep(), self._receipts())
+                ]
+                if interval_s := systemd.watchdog_interval_s():
+                    background.append(self._spawn(self._feed_watchdog(interval_s)))
+                await self._stop.wait()
+                await self._shut_down()
+                for task in background:
+                    task.cancel()
+        finally:
+            listener.close()
+            if inherited is None:
+                server.unbind(self._options.socket_path)
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        return self._group.create_task(work)
+
+    async def _start(self, listener: Any) -> None:
+        self._outbox = Outbox(self._journal, self._spawn)
+        self._link = self._make_link(self._roster)
+        self.observer = Observer(self._journal, self._outbox, self._state_dir, self._roster.path)
+        self._server = server.Server(
+            Service(
+                journal=self._journal,
+                outbox=self._outbox,
+                health=self._health,
+                metrics=self._metrics,
+                reload=self.reload,
+                acknowledged=self._acknowledged,
+            )
+        )
+        self._link.start(self._spawn)
+        await self._server.start(listener)
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop.set)
+        loop.add_signal_handler(signal.SIGHUP, lambda: self._spawn(self._reload_on_signal()))
+        self._health_changed()
+
+    def _make_link(self, roster: Roster) -> Link:
+        return Link(roster, self._state_dir, self._journal, self._outbox, self._health_changed)
+
+    async def _shut_down(self) -> None:
+        log.info("fleetchatd is stopping")
+        self._notifier.tell("STOPPING=1")
+        self._outbox.stop_waiting()
+        await self._server.close(ANSWERS_GRACE_S)
+        await self._link.stop()
+
+    # -- reload -------------------------------------------------------------------------------
+
+    async def reload(self) -> None:
+        """Read the roster and the secrets again, and switch the connector if they changed.
+
+        Raises:
+            ConfigError: they do not do; nothing has changed.
+            ConnectorNotImplementedError: there is no such connector here.
+        """
+        async with self._reloading:
+            self._notifier.tell(
+                "RELOADING=1",
+                f"MONOTONIC_USEC={time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000}",
+            )
+            try:
+                await self._reload()
+            except (ConfigError, ConnectorNotImplementedError) as error:
+                self.observer.roster_failed(str(error))
+                problems = error.problems if isinstance(error, RosterError) else [str(error)]
+                for problem in problems:
+                    log.error(f"cannot reload the roster: {problem}")
+                raise
+            finally:
+                self._notifier.tell("READY=1")
+
+    async def _reload(self) -> None:
+        roster = load_roster(self._options.roster_path)
+        kept = (
+            roster.same_connector_as(self._roster)
+            and self._link.same_secrets()
+            and self._link.health().status != "down"
+        )
+        if not kept:
+            link = self._make_link(roster)
+            await self._link.stop()
+            self._link = link
+            link.start(self._spawn)
+        self._roster = roster
+        self.observer.roster_loaded(roster.path)
+        self._health_changed()
+        log.info("roster reloaded", fleetchat_connector=roster.connector_kind, switched=not kept)
+
+    async def _reload_on_signal(self) -> None:
+        try:
+            await self.reload()
+        except FleetchatError:
+            return  # it was logged, and health shows it
+
+    # -- health -------------------------------------------------------------------------------
+
+    def _health(self) -> dict[str, Any]:
+        return self.observer.health(self._link.connector, self._link.health())
+
+    def _metrics(self) -> bytes:
+        health = self._health()
+        health["subscribers"] = [
+            {"name": subscriber.name, "lag": subscriber.lag}
+            for subscriber in self._journal.subscribers()
+        ]
+        numbers = metrics.Numbers(
+            health, self._link.inbox.counts, self._outbox.counts, self._link.counts
+        )
+        return metrics.render(lambda: numbers)
+
+    def _health_changed(self) -> None:
+        """Tell whoever cares of the connector's health, if anything but an age changed."""
+        link = getattr(self, "_link", None)
+        if link is None:
+            return  # it is being made
+        self._outbox.health_changed()
+        health = link.health()
+        if self._told is not None and health.same_as(self._told):
+            return
+        self._told = health
+        kind = link.connector.kind
+        event = ConnectorEvent(time=rfc3339(time.time()), connector=kind, health=health)
+        self._journal.commit(link.connector.target, Batch([event])).add_done_callback(_looked_at)
+        report = log.info if health.status == "ok" else log.warning
+        report(
+            f"the connector is {health.status}",
+            fleetchat_connector=kind,
+            receiving=health.receiving,
+            detail=health.detail,
+        )
+        self._show_status()
+
+    def _show_status(self) -> None:
+        health = self._health()
+        sentences = health["problems"]
+        self._notifier.status(": ".join([health["status"], *sentences[:1]]))
+
+    # -- read receipts --------------------------------------------------------------------------
+
+    def _acknowledged(self, name: str, seq: int) -> None:
+        """Note what was read: by the orchestrator's subscriber or, without one, by any."""
+        wanted = self._roster.orchestrator.name
+        if name != wanted and any(one.name == wanted for one in self._journal.subscribers()):
+            return
+        if seq > self._receipt_seq:
+            self._receipt_seq = seq
+            self._receipt.set()
+
+    async def _receipts(self) -> None:
+        shown = None
+        while True:
+            await self._receipt.wait()
+            self._receipt.clear()
+            event_id = self._journal.last_event_id(self._receipt_seq, self._link.connector.target)
+            if event_id is not None and event_id != shown:
+                shown = event_id
+                await self._link.mark_read(event_id)
+
+    # -- upkeep -------------------------------------------------------------------------------
+
+    async def _upkeep(self) -> None:
+        """Every now and then: prune, see whether the journal can be written again, show it."""
+        prune_at = time.monotonic() + UPKEEP_S
+        while True:
+            await asyncio.sleep(UPKEEP_S)
+            if self._journal.error is not None or time.monotonic() >= prune_at:
+                prune_at = time.monotonic() + PRUNE_EVERY_S
+                await self._prune()
+            self._show_status()
+
+    async def _prune(self) -> None:
+        older_than = time.time() - self._options.keep_days * 86400
+        try:
+            removed = 1
+            while removed:
+                removed = await self._journal.prune(older_than, PRUNE_ROWS)
+                await asyncio.sleep(0.05)  # let others write between
+        except JournalError as error:
+            log.warning("cannot prune the journal", reason=str(error))
+
+    async def _feed_watchdog(self, interval_s: float) -> None:
+        """Tell systemd that this loop turns; nothing remote can keep it from that."""
+        while True:
+            self._notifier.tell("WATCHDOG=1")
+            await asyncio.sleep(interval_s)
+
+
+def _looked_at(committed: asyncio.Future[None]) -> None:
+    """An event of our own that could not be journalled shows in health by itself."""
+    if not committed.cancelled():
+        committed.exception()
+
+
+def lock_state_dir(state_dir: Path) -> int:
+    """Make the state directory, mode 0700, and keep every other instance out of it.
+
+    Returns:
+        The lock's descriptor; closing it lets the next one in.
+
+    Raises:
+        AlreadyRunningError: another instance holds it.
+        FleetchatError: it cannot be made or written.
+    """
+    try:
+        state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        state_dir.chmod(0o700)
+        lock = os.open(state_dir / "lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise FleetchatError(
+            f"cannot use the state directory {state_dir}: {error.strerror}; name another with "
+            "--state-dir"
+        ) from error
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(lock)
+        raise AlreadyRunningError(
+            f"cannot use the state directory {state_dir}: another fleetchatd holds it; stop that "
+            "one or name another with --state-dir"
+        ) from None
+    return lock

@@ -1,0 +1,133 @@
+"""A connector at work: made from the roster, received from, sent through, let go of."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from fleetchatd.connectors import registry
+from fleetchatd.connectors.base import Closes, Connector, Context, MarksRead
+from fleetchatd.inbox import Inbox
+from fleetchatd.journal.base import Journal
+from fleetchatd.logs import hide
+from fleetchatd.model import ConnectorHealth, Secret
+from fleetchatd.outbox import Outbox
+from fleetchatd.roster import Roster
+from fleetchatd.secrets import read_secret, store_login
+
+DETACH_GRACE_S = 10.0
+"""How long attempts under way may take to end when the connector is let go of, in seconds."""
+
+log = structlog.get_logger("fleetchatd.connector")
+
+Spawn = Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]
+
+
+class Link:
+    """The present connector, and all that is bound to it.
+
+    Raises:
+        ConfigError: its settings or secrets do not do; nothing was opened.
+        ConnectorNotImplementedError: there is no such connector here.
+    """
+
+    def __init__(
+        self,
+        roster: Roster,
+        state_dir: Path,
+        journal: Journal,
+        outbox: Outbox,
+        changed: Callable[[], None],
+    ) -> None:
+        self._state_dir = state_dir
+        self._outbox = outbox
+        self._changed = changed
+        self._crash: str | None = None
+        self._task: asyncio.Task[None] | None = None
+        self.secrets = {
+            name: self._secret(name) for name in registry.secret_names(roster.connector_kind)
+        }
+        self.context = Context(
+            orchestrator=roster.orchestrator.name,
+            host=roster.host,
+            state_dir=state_dir,
+            secret=self._secret,
+            store_secret=self._store_secret,
+            health_changed=changed,
+        )
+        self.connector: Connector = registry.connector_class(roster.connector_kind).create(
+            roster.connector_settings, self.context
+        )
+        self.inbox = Inbox(journal, outbox, self.connector.target)
+
+    def _secret(self, name: str) -> Secret:
+        secret = read_secret(name, self._state_dir)
+        for value in (secret.value, secret.refresh_token):
+            if value:
+                hide(value)
+        return secret
+
+    def _store_secret(self, name: str, secret: Secret) -> None:
+        for value in (secret.value, secret.refresh_token):
+            if value:
+                hide(value)
+        store_login(name, self._state_dir, secret)
+        self.secrets[name] = secret
+
+    def same_secrets(self) -> bool:
+        """Whether the secrets are still those it works with.
+
+        Raises:
+            SecretError: one has gone, or became malformed.
+        """
+        return all(self._secret(name).value == had.value for name, had in self.secrets.items())
+
+    def start(self, spawn: Spawn) -> None:
+        """Send and receive from now on."""
+        self._outbox.attach(self.connector, self.context.pauses)
+        self._task = spawn(self._receive())
+
+    async def _receive(self) -> None:
+        """Keep the receiver going, whatever a chat makes it stumble over."""
+        while True:
+            try:
+                await self.connector.subscribe(self.inbox)
+                self._crash = "the receiver ended by itself"
+            except Exception as error:
+                log.exception("the receiver broke; starting it again")
+                self._crash = f"the receiver broke: {type(error).__name__}; see the log"
+            self._changed()
+            await self.context.pauses.wait()
+            self._crash = None
+
+    async def stop(self) -> None:
+        """Receive and send no more; attempts under way may end."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+        await self._outbox.detach(DETACH_GRACE_S)
+        if isinstance(self.connector, Closes):
+            await self.connector.close()
+
+    def health(self) -> ConnectorHealth:
+        """The connector's, unless its receiver broke."""
+        health = self.connector.health()
+        if self._crash is None:
+            return health
+        status = "down" if health.status == "down" else "degraded"
+        return replace(health, status=status, receiving=False, detail=health.detail or self._crash)
+
+    async def mark_read(self, event_id: str) -> None:
+        """Show in the chat what was read, where the chat has such a thing."""
+        if isinstance(self.connector, MarksRead):
+            await self.connector.mark_read(event_id)
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """What the connector counts by itself."""
+        return self.context.counts
