@@ -43,7 +43,7 @@ def measure(session: Session, wanted: set[str]) -> tuple[list[Row], list[str]]:
                 if row.number in wanted:
                     rows.append(row)
                     print("  ".join(row.cells()), file=sys.stderr, flush=True)
-        except BenchError as error:
+        except (BenchError, OSError) as error:
             errors.append(f"cannot measure row {', '.join(numbers)}: {error}")
             print(errors[-1], file=sys.stderr, flush=True)
         print(f"({time.monotonic() - started:.0f} s)", file=sys.stderr, flush=True)

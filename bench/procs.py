@@ -24,6 +24,13 @@ class BenchError(RuntimeError):
     """A benchmark cannot be carried out, or what it measures did something wrong."""
 
 
+def clean_env() -> dict[str, str]:
+    """The environment without what changes Python: `PYTHONDONTWRITEBYTECODE`, set in some shells
+    and containers, would make every start compile what an installed program has compiled.
+    """
+    return {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+
+
 class Child:
     """A process that is measured, or helps to measure. Used as a context manager."""
 
@@ -42,7 +49,7 @@ class Child:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=errors,
-                env=os.environ | dict(env or {}),
+                env=clean_env() | dict(env or {}),
             )
         assert self.process.stdin is not None
         assert self.process.stdout is not None

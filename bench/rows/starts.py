@@ -15,7 +15,7 @@ from bench.gateway import Gateway
 from bench.homeserver import BOT, ROOM_ID
 from bench.journals import LARGE, SMALL, copy_of
 from bench.pairs import alternate
-from bench.procs import BenchError, ReadySocket
+from bench.procs import BenchError, ReadySocket, clean_env
 from bench.session import PEERS, Session
 from bench.table import Row
 
@@ -59,7 +59,9 @@ def _sends(argv: Sequence[str]) -> Mapping[str, float]:
 
 def _wall_ms(argv: Sequence[str]) -> float:
     start = time.perf_counter()
-    done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, check=False)
+    done = subprocess.run(
+        argv, env=clean_env(), stdin=subprocess.DEVNULL, capture_output=True, check=False
+    )
     elapsed = time.perf_counter() - start
     if done.returncode:
         raise BenchError(f"cannot time {argv[0]}: exit {done.returncode}: {done.stderr[-500:]!r}")
