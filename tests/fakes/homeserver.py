@@ -25,7 +25,8 @@ from tests.fakes import routes
 from tests.fakes.calls import Answer, Call, ConnectionDropped
 from tests.fakes.faults import Action, Fault, Hold
 from tests.fakes.profiles import SYNAPSE, Profile
-from tests.fakes.world import SERVER_NAME, FakeRoom, Login, Refusal, World
+from tests.fakes.room import SERVER_NAME, FakeRoom, Refusal
+from tests.fakes.world import Login, World
 from tests.harness.human import Account, Human
 from tests.harness.waiting import eventually
 

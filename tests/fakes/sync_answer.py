@@ -1,20 +1,20 @@
-"""What `/sync` and `/messages` say of a world: functions of values, no I/O.
+"""What `/sync` says of a world: functions of values, no I/O.
 
-Client-server specification, "Syncing" and `GET /rooms/{roomId}/messages`.
+Client-server specification, "Syncing".
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
+from tests.fakes.filters import DEFAULT_LIMIT, SyncFilter
+from tests.fakes.pages import render
 from tests.fakes.profiles import Profile
-from tests.fakes.world import Entry, FakeRoom, Login, Refusal, World
+from tests.fakes.room import Entry, FakeRoom
+from tests.fakes.world import Login, World
 
-_DEFAULT_TIMELINE = 10
 _TOLD_TO_INVITED = (
     "m.room.create",
     "m.room.join_rules",
@@ -24,62 +24,6 @@ _TOLD_TO_INVITED = (
     "m.room.name",
     "m.room.topic",
 )
-
-
-@dataclass(frozen=True)
-class EventFilter:
-    """A room event filter, as far as this server knows it."""
-
-    types: Sequence[str] | None = None
-    not_types: Sequence[str] = ()
-    senders: Sequence[str] | None = None
-    not_senders: Sequence[str] = ()
-    limit: int = _DEFAULT_TIMELINE
-    lazy_load_members: bool = False
-
-    @classmethod
-    def parse(cls, raw: object) -> EventFilter:
-        known = cls.__dataclass_fields__
-        given = raw if isinstance(raw, Mapping) else {}
-        return cls(**{key: value for key, value in given.items() if key in known})
-
-    def lets(self, kind: object, sender: object = "") -> bool:
-        return (
-            _in(kind, self.types, default=True)
-            and not _in(kind, self.not_types, default=False)
-            and (self.senders is None or sender in self.senders)
-            and sender not in self.not_senders
-        )
-
-    def pick(self, entries: Iterable[Entry]) -> list[Entry]:
-        return [entry for entry in entries if self.lets(entry.get("type"), entry.get("sender"))]
-
-
-@dataclass(frozen=True)
-class SyncFilter:
-    """The `room` part of a sync filter."""
-
-    rooms: Sequence[str] | None = None
-    not_rooms: Sequence[str] = ()
-    timeline: EventFilter = field(default_factory=EventFilter)
-    state: EventFilter = field(default_factory=EventFilter)
-    ephemeral: EventFilter = field(default_factory=EventFilter)
-
-    @classmethod
-    def parse(cls, raw: object) -> SyncFilter:
-        room = raw.get("room", {}) if isinstance(raw, Mapping) else {}
-        return cls(
-            rooms=room.get("rooms"),
-            not_rooms=room.get("not_rooms", ()),
-            timeline=EventFilter.parse(room.get("timeline")),
-            state=EventFilter.parse(room.get("state")),
-            ephemeral=EventFilter.parse(room.get("ephemeral")),
-        )
-
-    def wants(self, room: FakeRoom) -> bool:
-        return room.room_id not in self.not_rooms and (
-            self.rooms is None or room.room_id in self.rooms
-        )
 
 
 @dataclass(frozen=True)
@@ -147,7 +91,7 @@ class Sync:
     @property
     def _limit(self) -> int:
         if not self.profile.obeys_timeline_limit:
-            return _DEFAULT_TIMELINE
+            return DEFAULT_LIMIT
         return min(self.filter.timeline.limit, self.profile.longest_timeline)
 
     def _state(
@@ -248,85 +192,3 @@ class Sync:
         # Without `since`, Synapse tells of being thrown out and not of having left.
         own_choice = departures[-1].get("sender") == self.login.user_id
         return None if self.since is None and own_choice else departures[-1]
-
-
-def page(
-    room: FakeRoom, profile: Profile, login: Login, until: int, query: Mapping[str, str]
-) -> dict[str, Any]:
-    """One page of `/messages`, which never goes beyond the position `until`.
-
-    `end` is left out of an empty page only, as by Synapse 1.163 and the Conduit family.
-    """
-    backwards = query.get("dir") == "b"
-    start = _page_position(profile, query.get("from"), until if backwards else 0)
-    limit = min(int(query.get("limit", _DEFAULT_TIMELINE)), profile.longest_page)
-    if profile.exact_to:
-        entries = _exactly(room, profile, start, query, backwards=backwards, until=until)
-    else:
-        stop = _page_position(profile, query.get("to"), 0 if backwards else until)
-        low, high = (stop, start) if backwards else (start, stop)
-        entries = room.between(low, min(high, until))[:: -1 if backwards else 1]
-    chosen = EventFilter.parse(_json(query.get("filter"))).pick(entries)[:limit]
-    answer: dict[str, Any] = {
-        "chunk": [render(entry, login, profile) for entry in chosen],
-        "start": query.get("from") or profile.token(start),
-    }
-    if chosen:
-        last = chosen[-1].position
-        answer["end"] = profile.token(last - 1 if backwards and not profile.exact_to else last)
-    return answer
-
-
-def _exactly(
-    room: FakeRoom,
-    profile: Profile,
-    start: int,
-    query: Mapping[str, str],
-    *,
-    backwards: bool,
-    until: int,
-) -> list[Entry]:
-    """Conduit's walk: `from` itself is left out, and only an event exactly at `to` stops it."""
-    to = profile.position(query.get("to", ""))
-    if backwards:
-        first = start - 1 if "from" in query else until
-        walk = room.between(0, min(first, until))[::-1]
-    else:
-        walk = room.between(start, until)
-    stops = [index for index, entry in enumerate(walk) if entry.position == to]
-    return walk[: stops[0]] if stops else walk
-
-
-def _page_position(profile: Profile, token: str | None, default: int) -> int:
-    if token is None:
-        return default
-    position = profile.position(token)
-    if position is None:
-        raise Refusal(400, "M_UNKNOWN", "'from' parameter is invalid")
-    return position
-
-
-def render(entry: Entry, login: Login, profile: Profile, *, in_sync: bool = False) -> Any:
-    """An event as `login` gets it: without its room in `/sync`, own ones with the transaction."""
-    if not isinstance(entry.event, dict):
-        return entry.event
-    event = dict(entry.event)
-    if in_sync:
-        event.pop("room_id", None)
-    own = entry.by is not None and (
-        entry.by.user_id == login.user_id
-        and (profile.echo_scope == "user" or entry.by.device_id == login.device_id)
-    )
-    if own and entry.txn is not None and isinstance(event.get("unsigned", {}), dict):
-        event["unsigned"] = event.get("unsigned", {}) | {"transaction_id": entry.txn}
-    return event
-
-
-def _json(text: str | None) -> object:
-    return json.loads(text) if text else None
-
-
-def _in(kind: object, patterns: Sequence[str] | None, *, default: bool) -> bool:
-    if patterns is None:
-        return default
-    return any(fnmatchcase(str(kind), pattern) for pattern in patterns)

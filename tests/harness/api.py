@@ -94,6 +94,7 @@ class Api:
             timeout=aiohttp.ClientTimeout(total=timeout_s),
             read_bufsize=_LONGEST_LINE_BYTES,
         ) as session:
+            session._retry_connection = False  # a broken connection is for the test to see
             yield session
 
     async def request(

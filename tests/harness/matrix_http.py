@@ -48,12 +48,11 @@ async def ask(
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     url = URL(base_url + path_, encoded=True).update_query(query or {})
     timeout = aiohttp.ClientTimeout(total=timeout_s)
-    async with (
-        aiohttp.ClientSession(timeout=timeout) as session,
-        session.request(method, url, json=body, headers=headers) as answer,
-    ):
-        content = await answer.json(content_type=None) if await answer.read() else None
-        return Answer(answer.status, content, answer.headers)
+    async with aiohttp.ClientSession(timeout=timeout) as session:
+        session._retry_connection = False  # aiohttp would hide a lost answer by a second PUT
+        async with session.request(method, url, json=body, headers=headers) as answer:
+            content = await answer.json(content_type=None) if await answer.read() else None
+            return Answer(answer.status, content, answer.headers)
 
 
 async def demand(
