@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from fleetchatd.client import output
 from fleetchatd.client.arguments import add_name, count, seconds
 from fleetchatd.client.connection import PATIENCE_S
-from fleetchatd.client.errors import ClientError, ConnectionBrokenError, RefusedError
+from fleetchatd.client.errors import ClientError, ConnectionBrokenError, NoDaemonError, RefusedError
 from fleetchatd.client.http import Client, Stream, parse_object, query
 from fleetchatd.client.subscribers import acknowledge
 
@@ -73,20 +73,24 @@ def open_stream(client: Client, args: Namespace, patience_s: float, **more: obje
         try:
             return client.open("GET", path, patience_s=patience_s)
         except RefusedError as error:
-            if error.kind != "subscriber-busy" or time.monotonic() > deadline:
+            if error.kind != "subscriber-busy":
                 raise
+            if time.monotonic() > deadline:
+                raise ClientError(
+                    f"cannot read as {args.name}: {error}; use another --name, end that reader,"
+                    " or take its place with `fleetchat subscribe --takeover`"
+                ) from None
         time.sleep(0.1)
 
 
 def write_out(events: list[Event], as_json: bool) -> None:
     """Write events to standard output; once it returns they are out. Raises as `output.write`."""
     if as_json:
-        shown = (output.json_line(event.source) + "\n" for event in events)
-    else:
-        from fleetchatd.client.looks import event_line
+        output.write_json(*(event.source for event in events))
+        return
+    from fleetchatd.client.looks import event_line
 
-        shown = (event_line(event.fields) for event in events)
-    output.write("".join(shown))
+    output.write("".join(event_line(event.fields) for event in events))
 
 
 def read_arguments(parser: ArgumentParser) -> None:
@@ -121,11 +125,20 @@ def _read_pending(client: Client, args: Namespace, wait_s: float) -> int:
             wanted = events if args.limit is None else events[: args.limit - done]
             write_out(wanted, args.json)
             if not args.no_ack:
-                acknowledge(client, args.name, wanted[-1].seq)
+                _acknowledge_shown(client, args.name, wanted[-1].seq)
             done += len(wanted)
             if done == args.limit:
                 break
     return done
+
+
+def _acknowledge_shown(client: Client, name: str, seq: int) -> None:
+    try:
+        acknowledge(client, name, seq)
+    except (ConnectionBrokenError, NoDaemonError) as error:
+        raise ClientError(
+            f"cannot acknowledge what was printed, so it will come again: {error}"
+        ) from None
 
 
 def subscribe_arguments(parser: ArgumentParser) -> None:

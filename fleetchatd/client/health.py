@@ -19,7 +19,7 @@ def health(args: Namespace) -> int:
     answer = Client(args.socket).ask("GET", "/v1/health", accept=(503,))
     found = answer.json()
     if args.json:
-        output.write(output.json_line(answer.text) + "\n")
+        output.write_json(answer.text)
     else:
         from fleetchatd.client.looks import health_page
 

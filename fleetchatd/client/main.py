@@ -7,7 +7,6 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from importlib import import_module
-from io import TextIOWrapper
 
 from fleetchatd import __version__
 from fleetchatd.client import output
@@ -94,7 +93,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
         args = build_parser(_wanted(arguments)).parse_args(arguments)
-        _prepare_output(args.json)
         code = _function(COMMANDS[args.command][0], args.command)(args)
     except ClientError as error:
         if str(error):
@@ -130,12 +128,6 @@ def _function(module: str, name: str) -> Callable[..., object]:
     found: Callable[..., object]
     found = getattr(import_module(f"fleetchatd.client.{module}"), name.replace("-", "_"))
     return found
-
-
-def _prepare_output(json: bool) -> None:
-    """Let no character fail in a narrow locale; JSON is UTF-8 in any (RFC 8259 §8.1)."""
-    if isinstance(sys.stdout, TextIOWrapper):
-        sys.stdout.reconfigure(encoding="utf-8" if json else None, errors="replace")
 
 
 if __name__ == "__main__":

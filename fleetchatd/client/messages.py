@@ -19,7 +19,7 @@ def show(args: Namespace) -> int:
     """Print a sent message and its state."""
     answer = Client(args.socket).ask("GET", f"/v1/messages/{quote(args.id)}")
     if args.json:
-        output.write(output.json_line(answer.text) + "\n")
+        output.write_json(answer.text)
     else:
         output.write(message_page(answer.json()))
     return 0
@@ -60,7 +60,7 @@ def history(args: Namespace) -> int:
     )
     answer = Client(args.socket).ask("GET", f"/v1/messages{wanted}")
     if args.json:
-        output.write(output.json_line(answer.text) + "\n")
+        output.write_json(answer.text)
     else:
         output.write(history_lines(answer.json()))
     return 0
@@ -72,5 +72,8 @@ def _add_id(parser: ArgumentParser) -> None:
 
 def _done(args: Namespace, answer: Answer) -> int:
     """Answer like `send`: with the message's id."""
-    output.write((output.json_line(answer.text) if args.json else output.line(args.id)) + "\n")
+    if args.json:
+        output.write_json(answer.text)
+    else:
+        output.write(output.line(args.id) + "\n")
     return 0

@@ -7,6 +7,7 @@ another line.
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 
@@ -32,13 +33,8 @@ def text(value: object) -> str:
     return "" if value is None else str(value).translate(_UNSAFE_TEXT)
 
 
-def json_line(source: str) -> str:
-    """JSON on one line, with what a terminal would obey written as escapes."""
-    return source.strip().replace("\n", " ").translate(_UNSAFE_JSON)
-
-
 def write(words: str) -> None:
-    """Write to standard output and flush; once it returns, the words are out.
+    """Write to standard output; once it returns, the words are out.
 
     Raises:
         ReaderGoneError: nobody reads it any more.
@@ -46,15 +42,19 @@ def write(words: str) -> None:
     """
     if sys.stdout is None:  # the shell's `>&-`
         raise OutputError("cannot write: standard output is closed")
-    try:
-        sys.stdout.write(words)
-        sys.stdout.flush()
-    except BrokenPipeError:
-        _silence()
-        raise ReaderGoneError from None
-    except OSError as error:
-        _silence()
-        raise OutputError(f"cannot write to standard output: {error.strerror}") from None
+    _write_bytes(words.encode(sys.stdout.encoding, "replace"))
+
+
+def write_json(*sources: str) -> None:
+    """Write JSON values as the daemon sent them, a line each; raises as `write`.
+
+    What a terminal would obey is written as JSON's own escapes, which changes no value. JSON is
+    UTF-8 whatever the locale (RFC 8259 §8.1).
+    """
+    if sys.stdout is None:
+        raise OutputError("cannot write: standard output is closed")
+    lines = (source.strip().replace("\n", " ").translate(_UNSAFE_JSON) + "\n" for source in sources)
+    _write_bytes("".join(lines).encode())
 
 
 def note(words: str) -> None:
@@ -94,6 +94,23 @@ def columns(rows: list[list[str]]) -> str:
         + "\n"
         for row in rows
     )
+
+
+def _write_bytes(data: bytes) -> None:
+    left = memoryview(data)
+    try:
+        while left:  # unbuffered (PYTHONUNBUFFERED), a write to a full disk may take just a part
+            written = sys.stdout.buffer.write(left)
+            if written is None:
+                raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+            left = left[written:]
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _silence()
+        raise ReaderGoneError from None
+    except OSError as error:
+        _silence()
+        raise OutputError(f"cannot write to standard output: {error.strerror}") from None
 
 
 def _silence() -> None:

@@ -19,5 +19,5 @@ def reload(args: Namespace) -> int:
     """Reload; a roster with errors is refused, names them, and has changed nothing."""
     answer = Client(args.socket).ask("POST", "/v1/reload", patience_s=PATIENCE_S)
     if args.json and answer.text.strip():
-        output.write(output.json_line(answer.text) + "\n")
+        output.write_json(answer.text)
     return 0

@@ -50,9 +50,10 @@ def send(args: Namespace) -> int:
         raise UsageError("cannot use this --key: only printable ASCII characters may stand in it")
     answer = _post(Client(args.socket), body, key, args.wait)
     message = answer.json()
-    output.write(
-        (output.json_line(answer.text) if args.json else output.line(message.get("id"))) + "\n"
-    )
+    if args.json:
+        output.write_json(answer.text)
+    else:
+        output.write(output.line(message.get("id")) + "\n")
     return 0 if args.wait is None else _outcome(message)
 
 

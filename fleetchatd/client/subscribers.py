@@ -45,7 +45,7 @@ def subscribers(args: Namespace) -> int:
     """List the subscribers."""
     answer = Client(args.socket).ask("GET", "/v1/subscribers")
     if args.json:
-        output.write(output.json_line(answer.text) + "\n")
+        output.write_json(answer.text)
     else:
         from fleetchatd.client.looks import subscriber_table
 
@@ -68,5 +68,5 @@ def _name(args: Namespace) -> str:
 
 def _quiet(args: Namespace, answer: Answer) -> int:
     if args.json and answer.text.strip():
-        output.write(output.json_line(answer.text) + "\n")
+        output.write_json(answer.text)
     return 0
