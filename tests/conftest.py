@@ -2,74 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import pytest
 import pytest_asyncio
 
+from tests.fakes.homeserver import FakeHomeserver, FakeMatrixRoom
+from tests.fakes.profiles import CONDUIT
 from tests.harness.daemon import Daemon
-from tests.harness.human import Account, Human
+from tests.harness.rooms import Furnished, MakeDaemon, MakeRoom, Room, StartSynapse
 from tests.harness.synapse import Synapse
-
-
-@dataclass(frozen=True)
-class Room:
-    """A private room of a human and the bot that the daemon is to be."""
-
-    synapse: Synapse
-    room_id: str
-    human: Human
-    bot: Account
-
-    @property
-    def bot_hands(self) -> Human:
-        """The bot's account as a scripted client, for a test that acts in its place."""
-        return Human(self.synapse.base_url, self.bot, self.room_id)
-
-    @property
-    def settings(self) -> dict[str, Any]:
-        """The roster's block that means this room."""
-        return {
-            "homeserver_url": self.synapse.base_url,
-            "user_id": self.bot.user_id,
-            "room_id": self.room_id,
-        }
-
-    async def said_by_bot(self) -> list[str]:
-        """What people see of the bot, oldest first."""
-        return await self.human.texts(sender=self.bot.user_id)
-
-
-class MakeRoom(Protocol):
-    """Makes a fresh human, bot and room; `room` is passed to `Human.create_room`."""
-
-    def __call__(
-        self, synapse: Synapse, *, joined: bool = True, **room: Any
-    ) -> Awaitable[Room]: ...
-
-
-StartSynapse = Callable[..., Awaitable[Synapse]]
-
-
-class MakeDaemon(Protocol):
-    """Makes a daemon that ends with the test; it is not started yet.
-
-    With `room`, its connector is Matrix in that room, as that room's bot; `settings` are merged
-    into the connector's block and `env` into the environment.
-    """
-
-    def __call__(
-        self,
-        room: Room | None = None,
-        *,
-        kind: str | None = ...,
-        env: Mapping[str, str] | None = None,
-        args: Sequence[str] = (),
-        **settings: Any,
-    ) -> Daemon: ...
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
@@ -129,7 +73,7 @@ async def make_daemon(tmp_path: Path) -> AsyncIterator[MakeDaemon]:
     daemons: list[Daemon] = []
 
     def make(
-        room: Room | None = None,
+        room: Furnished | None = None,
         *,
         kind: str | None = "memory",
         env: Mapping[str, str] | None = None,
@@ -168,3 +112,17 @@ async def daemon_in_room(make_daemon: MakeDaemon, room: Room) -> Daemon:
     await made.start()
     await made.api.wait_health(lambda health: health["connector"]["receiving"])
     return made
+
+
+@pytest_asyncio.fixture
+async def fake() -> AsyncIterator[FakeMatrixRoom]:
+    """A human and a bot in a room of a scripted homeserver that answers as Synapse does."""
+    async with FakeHomeserver() as server:
+        yield server.furnish()
+
+
+@pytest_asyncio.fixture
+async def conduit() -> AsyncIterator[FakeMatrixRoom]:
+    """The same on one that answers as the Conduit family does."""
+    async with FakeHomeserver(CONDUIT) as server:
+        yield server.furnish()

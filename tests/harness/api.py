@@ -142,6 +142,20 @@ class Api:
         )
         return dict(answer)
 
+    async def send_surely(self, text: str, key: str, timeout_s: float = 60.0, **more: Any) -> Json:
+        """Send until it is accepted, over any deaths of the daemon: the key makes it one message.
+
+        Somebody else must start the daemon again.
+        """
+
+        async def probe() -> Json | None:
+            try:
+                return await self.send(text, key=key, **more)
+            except aiohttp.ClientError:
+                return None
+
+        return await eventually(f"{text!r} accepted", probe, timeout_s=timeout_s)
+
     async def message(self, message_id: str) -> Json:
         return dict(await self.demand("GET", f"/v1/messages/{message_id}"))
 

@@ -8,10 +8,10 @@ import secrets
 import aiohttp
 import pytest
 
-from tests.conftest import MakeRoom, Room, StartSynapse
 from tests.harness import matrix_http
 from tests.harness.human import Human
 from tests.harness.matrix_http import MatrixError, path
+from tests.harness.rooms import MakeRoom, Room, StartSynapse
 from tests.harness.synapse import Synapse
 
 pytestmark = pytest.mark.synapse

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.harness.dying_daemon import arm
+
 VICTIM = """
 import asyncio
 
@@ -96,7 +98,5 @@ asyncio.run(main())
 
 
 def test_a_target_that_is_not_there_is_named() -> None:
-    from tests.harness.dying_daemon import arm
-
     with pytest.raises(SystemExit, match="cannot kill at json:no_such_thing"):
         arm("before", "json:no_such_thing", 1)

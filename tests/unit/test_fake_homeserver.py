@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import Awaitable
 from typing import Any
 
 import aiohttp
 import pytest
-import pytest_asyncio
 
 from tests.fakes import faults
 from tests.fakes.faults import Action
@@ -24,16 +23,9 @@ from tests.harness.matrix_http import MatrixError, path
 SYNC = "/_matrix/client/v3/sync"
 
 
-@pytest_asyncio.fixture
-async def fleet() -> AsyncIterator[FakeMatrixRoom]:
-    async with FakeHomeserver(SYNAPSE) as server:
-        yield server.furnish()
-
-
-@pytest_asyncio.fixture
-async def conduit() -> AsyncIterator[FakeMatrixRoom]:
-    async with FakeHomeserver(CONDUIT) as server:
-        yield server.furnish()
+@pytest.fixture
+def fleet(fake: FakeMatrixRoom) -> FakeMatrixRoom:
+    return fake
 
 
 def hands(fleet: FakeMatrixRoom) -> Human:
