@@ -29,7 +29,7 @@ class Fault:
     """An action for the `nth` matching request and those after it, `times` in all.
 
     Attributes:
-        path: a glob over the decoded path; `*` crosses slashes.
+        method: a glob, as is `path`, over the decoded path; `*` crosses slashes.
         times: None for every one.
     """
 
@@ -42,7 +42,7 @@ class Fault:
 
     def takes(self, call: Call) -> bool:
         """Whether this request is to fail; counts it."""
-        if call.method != self.method or not fnmatchcase(call.path, self.path):
+        if not (fnmatchcase(call.method, self.method) and fnmatchcase(call.path, self.path)):
             return False
         self.seen += 1
         past = self.seen - self.nth

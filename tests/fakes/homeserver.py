@@ -43,13 +43,26 @@ class FakeMatrixRoom:
     bot: Account
 
     @property
+    def room_id(self) -> str:
+        return self.room.room_id
+
+    @property
+    def bot_hands(self) -> Human:
+        """The bot's account as a scripted client, for a test that acts in its place."""
+        return Human(self.server.base_url, self.bot, self.room_id)
+
+    @property
     def settings(self) -> dict[str, Any]:
         """The roster's block that means this room."""
         return {
             "homeserver_url": self.server.base_url,
             "user_id": self.bot.user_id,
-            "room_id": self.room.room_id,
+            "room_id": self.room_id,
         }
+
+    async def said_by_bot(self) -> list[str]:
+        """What people see of the bot, oldest first."""
+        return self.room.texts(self.bot.user_id)
 
 
 class FakeHomeserver:
@@ -191,7 +204,7 @@ class FakeHomeserver:
     # What was asked
 
     def calls_to(self, method: str, path: str) -> list[Call]:
-        """The requests so far that match a method and a glob."""
+        """The requests so far that match two globs, of the method and of the path."""
         return [
             call for call in self.calls if call.method == method and fnmatchcase(call.path, path)
         ]

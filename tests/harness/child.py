@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
+import functools
 import os
 import signal
 import subprocess
@@ -52,7 +53,7 @@ class Child:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,  # a Ctrl-C is for pytest, which then stops it in order
-                preexec_fn=_die_with_parent,
+                preexec_fn=functools.partial(_die_with_parent, os.getpid()),
             )
 
     def send_signal(self, number: signal.Signals) -> None:
@@ -90,8 +91,8 @@ class Child:
         return AssertionError(f"{self.what} {sentence}; the end of {self.log}:\n{tail}")
 
 
-def _die_with_parent() -> None:
+def _die_with_parent(parent: int) -> None:
     """Have the kernel kill the child with the test run, also when that dies of SIGKILL."""
     _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() == 1:  # the parent died in between
+    if os.getppid() != parent:  # it died in between
         os._exit(1)

@@ -40,7 +40,18 @@ class Room:
 
 
 class Furnished(Protocol):
-    """A room that a daemon can be put into: a `Room`, or a `FakeMatrixRoom`."""
+    """A room that a daemon can be put into, for tests of both: a `Room` or a `FakeMatrixRoom`."""
+
+    async def said_by_bot(self) -> list[str]: ...
+
+    @property
+    def room_id(self) -> str: ...
+
+    @property
+    def human(self) -> Human: ...
+
+    @property
+    def bot_hands(self) -> Human: ...
 
     @property
     def settings(self) -> dict[str, Any]: ...

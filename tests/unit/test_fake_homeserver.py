@@ -17,7 +17,6 @@ from tests.fakes import faults
 from tests.fakes.faults import Action
 from tests.fakes.homeserver import FakeHomeserver, FakeMatrixRoom
 from tests.fakes.profiles import CONDUIT, SYNAPSE
-from tests.harness.human import Human
 from tests.harness.matrix_http import MatrixError, path
 
 SYNC = "/_matrix/client/v3/sync"
@@ -28,13 +27,9 @@ def fleet(fake: FakeMatrixRoom) -> FakeMatrixRoom:
     return fake
 
 
-def hands(fleet: FakeMatrixRoom) -> Human:
-    return Human(fleet.server.base_url, fleet.bot, fleet.room.room_id)
-
-
 async def sync(fleet: FakeMatrixRoom, since: str | None = None, **query: str) -> Any:
     query = {"timeout": "0", **query} | ({} if since is None else {"since": since})
-    return (await hands(fleet).ask("GET", SYNC, query=query)).body
+    return (await fleet.bot_hands.ask("GET", SYNC, query=query)).body
 
 
 def timeline(fleet: FakeMatrixRoom, body: Any) -> Any:
@@ -66,7 +61,7 @@ async def test_it_is_the_same_server_after_an_outage(fleet: FakeMatrixRoom) -> N
 
 
 async def test_every_request_is_on_record_with_what_it_carried(fleet: FakeMatrixRoom) -> None:
-    await hands(fleet).send_raw("m.room.message", {"body": "hi"}, txn="t/1")
+    await fleet.bot_hands.send_raw("m.room.message", {"body": "hi"}, txn="t/1")
     [call] = await fleet.server.called("PUT", "*/send/*")
     assert (call.parts[-1], call.body, call.status) == ("t/1", {"body": "hi"}, 200)
     assert call.token == fleet.bot.access_token
@@ -101,7 +96,7 @@ async def test_an_expired_token_is_refused_softly_where_the_profile_knows_it(
     async with FakeHomeserver(profile) as server:
         fleet = server.furnish()
         server.expire_token(fleet.bot)
-        status, body, _ = await hands(fleet).ask("GET", path("account", "whoami"))
+        status, body, _ = await fleet.bot_hands.ask("GET", path("account", "whoami"))
         assert (status, body["errcode"], body["soft_logout"]) == (401, "M_UNKNOWN_TOKEN", soft)
 
 
@@ -116,9 +111,9 @@ async def test_a_long_poll_ends_when_its_token_does(fleet: FakeMatrixRoom) -> No
 
 async def test_forgotten_transactions_are_new_events(fleet: FakeMatrixRoom) -> None:
     for _ in range(2):
-        await hands(fleet).send_raw("m.room.message", {"body": "once"}, txn="t")
+        await fleet.bot_hands.send_raw("m.room.message", {"body": "once"}, txn="t")
     fleet.server.forget_transactions()
-    await hands(fleet).send_raw("m.room.message", {"body": "once"}, txn="t")
+    await fleet.bot_hands.send_raw("m.room.message", {"body": "once"}, txn="t")
     assert fleet.room.texts() == ["once", "once"]
 
 
@@ -129,8 +124,8 @@ async def test_a_transaction_id_used_in_another_room_loses_the_message_on_condui
     async with FakeHomeserver(profile) as server:
         fleet = server.furnish()
         other = server.add_room(fleet.human, fleet.bot)
-        await hands(fleet).send_raw("m.room.message", {"body": "first"}, txn="t")
-        bot = hands(fleet).in_room(other.room_id)
+        await fleet.bot_hands.send_raw("m.room.message", {"body": "first"}, txn="t")
+        bot = fleet.bot_hands.in_room(other.room_id)
         await bot.send_raw("m.room.message", {"body": "second"}, txn="t")
         assert other.texts() == arrived
 
@@ -170,7 +165,7 @@ async def pages(fleet: FakeMatrixRoom, start: str, to: str) -> list[Any]:
     query = {"dir": "b", "from": start, "to": to, "limit": "7"}
     while True:
         where = path("rooms", fleet.room.room_id, "messages")
-        body = (await hands(fleet).ask("GET", where, query=query)).body
+        body = (await fleet.bot_hands.ask("GET", where, query=query)).body
         events += body["chunk"]
         if "end" not in body:
             return events
@@ -219,7 +214,7 @@ async def test_a_refusal_strikes_the_requests_it_was_scripted_for(fleet: FakeMat
     answers = []
     for number in range(4):
         where = path("rooms", fleet.room.room_id, "send", "m.room.message", str(number))
-        answers.append(await hands(fleet).ask("PUT", where, {"body": str(number)}))
+        answers.append(await fleet.bot_hands.ask("PUT", where, {"body": str(number)}))
     assert [answer.status for answer in answers] == [200, 429, 429, 200]
     assert answers[1].headers["Retry-After"] == "1"
     assert answers[1].body["retry_after_ms"] == 900
@@ -235,7 +230,7 @@ async def test_a_broken_connection_leaves_the_message_where_the_fault_says(
 ) -> None:
     fleet.server.fail("PUT", "*/send/*", action)
     with pytest.raises(aiohttp.ClientError):
-        await hands(fleet).say("x")
+        await fleet.bot_hands.say("x")
     assert fleet.room.texts() == said
 
 
@@ -244,7 +239,7 @@ async def test_a_hung_request_stays_unanswered_and_does_not_keep_the_server_from
 ) -> None:
     fleet.server.fail("PUT", "*/send/*", faults.hang())
     async with asyncio.timeout(10), asyncio.TaskGroup() as tasks:
-        sending = tasks.create_task(failing(hands(fleet).say("x")))
+        sending = tasks.create_task(failing(fleet.bot_hands.say("x")))
         await fleet.server.called("PUT", "*/send/*")
         await fleet.server.stop()
     assert isinstance(sending.result(), aiohttp.ClientError)
@@ -266,7 +261,7 @@ async def test_a_held_request_goes_on_when_it_is_released(
 ) -> None:
     held = fleet.server.hold("PUT", "*/send/*", answered=answered)
     async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(hands(fleet).say("x"))
+        tasks.create_task(fleet.bot_hands.say("x"))
         await held.reached()
         assert fleet.room.texts() == said_meanwhile
         held.release()
