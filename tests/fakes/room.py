@@ -69,6 +69,7 @@ class FakeRoom:
         self.entries: list[Entry] = []
         self.receipts: list[tuple[int, str, str, str]] = []
         self._world = world
+        self._state_entries: list[Entry] = []  # so that a long history costs nothing
 
     # What is there
 
@@ -91,8 +92,8 @@ class FakeRoom:
         """The state after everything up to `position`."""
         return {
             (entry.get("type"), entry.get("state_key")): entry
-            for entry in self.entries
-            if entry.is_state and entry.position <= position
+            for entry in self._state_entries
+            if entry.position <= position
         }
 
     @property
@@ -106,7 +107,7 @@ class FakeRoom:
 
     def member_entry(self, user_id: str, position: int | None = None) -> Entry | None:
         """The event that says so."""
-        for entry in reversed(self.entries):
+        for entry in reversed(self._state_entries):
             if (
                 (position is None or entry.position <= position)
                 and entry.get("type") == "m.room.member"
@@ -164,7 +165,10 @@ class FakeRoom:
         self._append(event, None, None)
 
     def _append(self, event: object, by: Login | None, txn: str | None) -> None:
-        self.entries.append(Entry(self._world.next_position(), event, by, txn))
+        entry = Entry(self._world.next_position(), event, by, txn)
+        self.entries.append(entry)
+        if entry.is_state:
+            self._state_entries.append(entry)
         self._world.happened()
 
     def say(
@@ -200,6 +204,7 @@ class FakeRoom:
                 unsigned = {"redacted_by": redaction_id, "redacted_because": because}
                 gone = entry.event | {"content": {}, "unsigned": unsigned}
                 self.entries[index] = replace(entry, event=gone)
+        self._state_entries = [entry for entry in self.entries if entry.is_state]
         return redaction_id
 
     def set_state(
