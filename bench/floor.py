@@ -34,7 +34,7 @@ MESSAGE = "INSERT INTO message(id, body, state) VALUES (?, ?, 0)"
 POSITION = "INSERT OR REPLACE INTO position VALUES (1, ?)"
 DELIVERED = "UPDATE message SET state = 1 WHERE id = ?"
 LAZY_S = 0.02
-KEEP = 20_000
+KEEP = 5_000
 
 
 Rows = list[tuple[object, ...]]

@@ -18,7 +18,7 @@ from bench.table import Row
 from bench.wire import Readers, load
 
 CLIENTS = 16
-CATCH_UPS = 20
+CATCH_UPS = 60
 STRETCH = 500
 """Events read in one catch-up: as many as the small journal can give, from the large one too."""
 

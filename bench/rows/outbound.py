@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator, Mapping
 from statistics import median
@@ -12,9 +13,13 @@ from bench.pairs import alternate
 from bench.procs import BenchError
 from bench.session import Session
 from bench.table import Row
-from bench.wire import load, post_message
+from bench.wire import load, post, post_message
 
-REQUEST = post_message("the deploy is green, and so is the canary")
+TEXT = "the deploy is green, and so is the canary"
+REQUEST = post_message(TEXT)
+JSON_REQUEST = post("/json", json.dumps({"text": TEXT}).encode())
+NOOPS = {"per_s": "a no-op aiohttp handler", "json_per_s": "one that reads and answers JSON"}
+"""The targets do not say whether a no-op looks at its request; both are shown, and judged."""
 CLIENTS = (16, 64)
 SETTLE_S = 0.3
 """After the last delivery, for what the process still writes down about it."""
@@ -46,18 +51,20 @@ def _accepts(
             session.pairs,
             lambda clients=clients: _accept_rate(session, clients, count, hold),  # type: ignore[misc]
             lambda clients=clients: _noop_rate(session, clients, count),  # type: ignore[misc]
-        )["per_s"]
-        floor, target = targets[clients]
-        yield Row(
-            number,
-            f"{what} ÷ a no-op aiohttp handler, {clients} clients",
-            floor,
-            f"{pairs.theirs:,.0f}/s",
-            f"{pairs.ours:,.0f}/s",
-            pairs.ratio,
-            target,
-            at_least=True,
         )
+        floor, target = targets[clients]
+        for name, noop in NOOPS.items():
+            rates = pairs[name]
+            yield Row(
+                number,
+                f"{what} ÷ {noop}, {clients} clients",
+                floor,
+                f"{rates.theirs:,.0f}/s",
+                f"{rates.ours:,.0f}/s",
+                rates.ratio,
+                target,
+                at_least=True,
+            )
     one = alternate(
         session.pairs,
         lambda: _accept_rate(session, 1, session.scaled(2_000), hold),
@@ -83,7 +90,11 @@ def _accept_rate(session: Session, clients: int, count: int, hold: bool) -> Mapp
         result = load(gateway.socket, REQUEST, clients, count)
         if not hold and home.tell("wait_puts", count=before + count) != before + count:
             raise BenchError("cannot accept the run: more sends than messages")
-        return {"per_s": result.per_s, "p50_ms": median(result.latencies_ms)}
+        return {
+            "per_s": result.per_s,
+            "json_per_s": result.per_s,
+            "p50_ms": median(result.latencies_ms),
+        }
 
 
 def _caught_up(home: HomeServer, gateway: Gateway) -> int:
@@ -98,8 +109,11 @@ def _noop_rate(session: Session, clients: int, count: int) -> Mapping[str, float
     path = str(session.sockets / "noop.sock")
     with session.peer("noop", path) as peer:
         peer.line()
-        load(path, REQUEST, clients, max(count // 10, clients))
-        return {"per_s": load(path, REQUEST, clients, count).per_s}
+        figures = {}
+        for name, request in (("per_s", REQUEST), ("json_per_s", JSON_REQUEST)):
+            load(path, request, clients, max(count // 10, clients))
+            figures[name] = load(path, request, clients, count).per_s
+        return figures
 
 
 def _commit_p50(session: Session, count: int) -> Mapping[str, float]:
