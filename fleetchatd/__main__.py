@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import faulthandler
 import os
+import resource
 import sys
 from collections.abc import Sequence
 
@@ -27,6 +28,9 @@ MIN_KEEP_DAYS = 30
 SWITCH_INTERVAL_S = 0.0005
 """How soon the thread that waits for the disk gets to say that it is done, in seconds."""
 
+OPEN_FILES = 65536
+"""Descriptors to have where the hard limit allows it; the usual soft limit is 1,024 readers."""
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the daemon, or check what it would run; gives the exit code."""
@@ -40,6 +44,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _refuse(error, EX_TEMPFAIL, options.log_format)
     except FleetchatError as error:
         return _refuse(error, 1, options.log_format)
+    except Exception:
+        structlog.get_logger("fleetchatd").critical("fleetchatd broke", exc_info=True)
+        return 1
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -87,6 +94,7 @@ def _run(options: argparse.Namespace) -> int:
 
     faulthandler.enable()
     sys.setswitchinterval(SWITCH_INTERVAL_S)
+    _raise_file_limit()
     resolved = Options(
         roster_path=places.roster_path(options.roster),
         socket_path=places.socket_path(options.socket),
@@ -99,17 +107,25 @@ def _run(options: argparse.Namespace) -> int:
 
     try:
         asyncio.run(run())
-    except* FleetchatError as group:
-        raise _first(group) from None
+    except BaseExceptionGroup as group:  # not except*, which would wrap what is raised once more
+        raise _expected(group) or group from None
     return 0
 
 
-def _first(group: BaseExceptionGroup[FleetchatError]) -> FleetchatError:
-    error: BaseException = group
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    assert isinstance(error, FleetchatError)
-    return error
+def _raise_file_limit() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, OPEN_FILES)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+def _expected(group: BaseExceptionGroup[BaseException]) -> FleetchatError | None:
+    """The first error in a group of tasks that has an exit code of its own, if there is one."""
+    for error in group.exceptions:
+        found = _expected(error) if isinstance(error, BaseExceptionGroup) else error
+        if isinstance(found, FleetchatError):
+            return found
+    return None
 
 
 def _refuse(error: FleetchatError, code: int, log_format: str) -> int:

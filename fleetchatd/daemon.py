@@ -7,7 +7,9 @@ import fcntl
 import os
 import signal
 import time
-from collections.abc import Coroutine
+from collections import Counter
+from collections.abc import Callable, Coroutine
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,7 @@ from typing import Any
 import structlog
 
 from fleetchatd import metrics, systemd
-from fleetchatd.api import server
+from fleetchatd.api import listener, server
 from fleetchatd.api.service import Service
 from fleetchatd.errors import (
     AlreadyRunningError,
@@ -69,6 +71,8 @@ class Daemon:
         self._receipt = asyncio.Event()
         self._receipt_seq = 0
         self._told: ConnectorHealth | None = None
+        self._earlier_events: Counter[str] = Counter()
+        self._earlier_counts: Counter[str] = Counter()
 
     async def run(self) -> None:
         """Start, serve until SIGTERM or SIGINT, and stop in order.
@@ -90,13 +94,17 @@ class Daemon:
             os.close(lock)
 
     async def _serve(self) -> None:
-        inherited = systemd.inherited_socket()
-        listener = inherited or server.bind(self._options.socket_path)
-        try:
+        with ExitStack() as opened:
+            self._listening = opened.enter_context(ExitStack())
+            socket = systemd.inherited_socket()
+            if socket is None:
+                socket = listener.bind(self._options.socket_path)
+                self._listening.callback(listener.unbind, self._options.socket_path)
+            opened.enter_context(socket)
             async with asyncio.TaskGroup() as group:
                 self._group = group
-                await self._start(listener)
-                log.info("fleetchatd is ready", socket=self._options.socket_path)
+                await self._start(socket)
+                log.info("fleetchatd is ready", socket=socket.getsockname())
                 self._notifier.tell("READY=1")
                 background = [
                     self._spawn(work)
@@ -108,15 +116,11 @@ class Daemon:
                 await self._shut_down()
                 for task in background:
                     task.cancel()
-        finally:
-            listener.close()
-            if inherited is None:
-                server.unbind(self._options.socket_path)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         return self._group.create_task(work)
 
-    async def _start(self, listener: Any) -> None:
+    async def _start(self, socket: Any) -> None:
         self._outbox = Outbox(self._journal, self._spawn)
         self._link = self._make_link(self._roster)
         self.observer = Observer(self._journal, self._outbox, self._state_dir, self._roster.path)
@@ -131,11 +135,11 @@ class Daemon:
             )
         )
         self._link.start(self._spawn)
-        await self._server.start(listener)
+        await self._server.start(socket)
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
-        loop.add_signal_handler(signal.SIGHUP, lambda: self._spawn(self._reload_on_signal()))
+        loop.add_signal_handler(signal.SIGHUP, self._reload_on_signal)
         self._health_changed()
 
     def _make_link(self, roster: Roster) -> Link:
@@ -145,35 +149,53 @@ class Daemon:
         log.info("fleetchatd is stopping")
         self._notifier.tell("STOPPING=1")
         self._outbox.stop_waiting()
+        self._listening.close()
         await self._server.close(ANSWERS_GRACE_S)
-        await self._link.stop()
+        async with self._reloading:  # one that is under way ends first, and none begins any more
+            await self._link.stop()
 
     # -- reload -------------------------------------------------------------------------------
 
     async def reload(self) -> None:
         """Read the roster and the secrets again, and switch the connector if they changed.
 
+        It is carried through even if whoever asked goes away meanwhile.
+
         Raises:
             ConfigError: they do not do; nothing has changed.
             ConnectorNotImplementedError: there is no such connector here.
+            FleetchatError: the daemon is stopping.
         """
+        refused: list[FleetchatError] = []
+        await asyncio.shield(self._spawn(self._reload(refused.append)))
+        if refused:
+            raise refused[0]
+
+    def _reload_on_signal(self) -> None:
+        # Nobody waits for the answer: it is logged, and health shows it.
+        self._spawn(self._reload(lambda error: None))
+
+    async def _reload(self, refuse: Callable[[FleetchatError], None]) -> None:
         async with self._reloading:
+            if self._stop.is_set():
+                refuse(FleetchatError("cannot reload: fleetchatd is stopping; start it again"))
+                return
             self._notifier.tell(
                 "RELOADING=1",
                 f"MONOTONIC_USEC={time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000}",
             )
             try:
-                await self._reload()
+                await self._switch()
             except (ConfigError, ConnectorNotImplementedError) as error:
                 self.observer.roster_failed(str(error))
                 problems = error.problems if isinstance(error, RosterError) else [str(error)]
                 for problem in problems:
                     log.error(f"cannot reload the roster: {problem}")
-                raise
+                refuse(error)
             finally:
                 self._notifier.tell("READY=1")
 
-    async def _reload(self) -> None:
+    async def _switch(self) -> None:
         roster = load_roster(self._options.roster_path)
         kept = (
             roster.same_connector_as(self._roster)
@@ -183,18 +205,15 @@ class Daemon:
         if not kept:
             link = self._make_link(roster)
             await self._link.stop()
+            self._earlier_events.update(self._link.inbox.counts)
+            self._earlier_counts.update(self._link.counts)
             self._link = link
-            link.start(self._spawn)
+            if not self._stop.is_set():
+                link.start(self._spawn)
         self._roster = roster
         self.observer.roster_loaded(roster.path)
         self._health_changed()
         log.info("roster reloaded", fleetchat_connector=roster.connector_kind, switched=not kept)
-
-    async def _reload_on_signal(self) -> None:
-        try:
-            await self.reload()
-        except FleetchatError:
-            return  # it was logged, and health shows it
 
     # -- health -------------------------------------------------------------------------------
 
@@ -208,15 +227,18 @@ class Daemon:
             for subscriber in self._journal.subscribers()
         ]
         numbers = metrics.Numbers(
-            health, self._link.inbox.counts, self._outbox.counts, self._link.counts
+            health,
+            self._link.inbox.counts + self._earlier_events,
+            self._outbox.counts,
+            self._earlier_counts + Counter(self._link.counts),
         )
         return metrics.render(lambda: numbers)
 
     def _health_changed(self) -> None:
         """Tell whoever cares of the connector's health, if anything but an age changed."""
         link = getattr(self, "_link", None)
-        if link is None:
-            return  # it is being made
+        if link is None or self._stop.is_set():
+            return  # it is being made, or let go of on request, which is no trouble
         self._outbox.health_changed()
         health = link.health()
         if self._told is not None and health.same_as(self._told):
@@ -306,7 +328,8 @@ def lock_state_dir(state_dir: Path) -> int:
         FleetchatError: it cannot be made or written.
     """
     try:
-        state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with listener.umask(0o077):  # those above it, too
+            state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         state_dir.chmod(0o700)
         lock = os.open(state_dir / "lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
     except OSError as error:
@@ -316,7 +339,7 @@ def lock_state_dir(state_dir: Path) -> int:
         ) from error
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
+    except BlockingIOError:
         os.close(lock)
         raise AlreadyRunningError(
             f"cannot use the state directory {state_dir}: another fleetchatd holds it; stop that "

@@ -94,7 +94,10 @@ class Observer:
         return status, down + degraded
 
     def _low_disk(self) -> str | None:
-        stat = os.statvfs(self._state_dir)
+        try:
+            stat = os.statvfs(self._state_dir)
+        except OSError as error:
+            return f"cannot look at the disk of {self._state_dir}: {error.strerror}"
         free = stat.f_bavail * stat.f_frsize
         if free >= min(LOW_DISK_BYTES, LOW_DISK_SHARE * stat.f_blocks * stat.f_frsize):
             return None

@@ -7,11 +7,13 @@ what `hide` was told is cut out of whatever reaches a renderer, in case a librar
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import sys
 from collections.abc import Callable, MutableMapping
-from typing import Any, Literal
+from contextlib import suppress
+from typing import Any, BinaryIO, Literal
 
 import orjson
 import structlog
@@ -42,9 +44,14 @@ def configure(log_format: LogFormat, level: str) -> None:
         level: the lowest that is written, one of `LEVELS`.
     """
     structlog.configure(
-        processors=[structlog.processors.add_log_level, _without_secrets, *_renderer(log_format)],
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.format_exc_info,  # before secrets are hidden: it may quote some
+            _without_secrets,
+            *_renderer(log_format),
+        ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.BytesLoggerFactory(sys.stderr.buffer),
+        logger_factory=structlog.BytesLoggerFactory(_Unfailing(sys.stderr.buffer)),  # type: ignore[arg-type]
         cache_logger_on_first_use=True,
     )
     # Libraries log through the standard library; aiohttp's server logs a traceback for every
@@ -59,35 +66,41 @@ def _renderer(log_format: LogFormat) -> list[Any]:
             log_format = "journal"
         else:
             log_format = "console" if sys.stderr.isatty() else "json"
-    stamp = structlog.processors.TimeStamper(fmt="iso", utc=True)
     if log_format == "journal":
         return [_journal()]
     if log_format == "console":
         # From here on, so that a daemon that logs JSON or to the journal does not pay for it.
-        from structlog.dev import ConsoleRenderer
+        from structlog.dev import ConsoleRenderer, plain_traceback
 
-        console = ConsoleRenderer(colors=sys.stderr.isatty() and "NO_COLOR" not in os.environ)
+        console = ConsoleRenderer(
+            colors=sys.stderr.isatty() and "NO_COLOR" not in os.environ,
+            exception_formatter=plain_traceback,
+        )
         return [
-            structlog.processors.format_exc_info,
             structlog.processors.TimeStamper(fmt="%H:%M:%S", utc=False),
             lambda *args: console(*args).encode(errors="replace"),
         ]
     return [
-        structlog.processors.format_exc_info,
-        stamp,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.JSONRenderer(serializer=_json),
     ]
 
 
 def _json(fields: Fields, **_: Any) -> bytes:
-    return orjson.dumps(fields, default=str)
+    try:
+        return orjson.dumps(fields, default=str)
+    except TypeError:  # lone surrogates, say, out of a file's name or a chat
+        return json.dumps(fields, default=str).encode()
 
 
 def _without_secrets(_logger: Any, _method: str, fields: Fields) -> Fields:
-    for secret in _secrets:
-        for name, value in fields.items():
-            if isinstance(value, str) and secret in value:
-                fields[name] = value.replace(secret, "***")
+    for name, value in fields.items():
+        if value is None or isinstance(value, bool | int | float):
+            continue
+        text = str(value)
+        for secret in _secrets:
+            if secret in text:
+                text = fields[name] = text.replace(secret, "***")
     return fields
 
 
@@ -107,30 +120,52 @@ def _journal() -> Callable[[Any, str, Fields], bytes]:
     transport = JournaldTransport(connected=False)
 
     def send(_logger: Any, _method: str, fields: Fields) -> bytes:
-        level = fields.pop("level", "info")
-        sentence = str(fields.pop("event", ""))
-        native = {name: value for name, value in fields.items() if name.startswith("fleetchat_")}
-        others = {
-            name: value
-            for name, value in fields.items()
-            if name not in native and name != "exc_info" and value is not None
-        }
-        if fields.get("exc_info"):
-            others["traceback"] = structlog.processors.format_exc_info(
-                None, "", {"exc_info": fields["exc_info"]}
-            )["exception"]
-        shown = ", ".join(f"{name}: {value}" for name, value in others.items())
-        transport.send(
-            [
-                ("MESSAGE", f"{sentence} ({shown})" if shown else sentence),
-                ("PRIORITY", PRIORITIES.get(level, 6)),
-                ("SYSLOG_IDENTIFIER", IDENTIFIER),
-                *((name.upper(), value) for name, value in native.items()),
-            ]
-        )
+        with suppress(OSError):  # no journal, no record; the work goes on
+            transport.send(_native(fields))
         raise structlog.DropEvent
 
     return send
+
+
+def _native(fields: Fields) -> list[tuple[str, str | int]]:
+    """A record's fields as the journal knows them."""
+    level = fields.pop("level", "info")
+    sentence = _text(fields.pop("event", ""))
+    traceback = fields.pop("exception", None)
+    present = {name: _text(value) for name, value in fields.items() if value is not None}
+    own = [(name.upper(), value) for name, value in present.items() if _is_own(name)]
+    shown = ", ".join(f"{name}: {value}" for name, value in present.items() if not _is_own(name))
+    message = f"{sentence} ({shown})" if shown else sentence
+    return [
+        ("MESSAGE", message if traceback is None else f"{message}\n{_text(traceback)}"),
+        ("PRIORITY", PRIORITIES.get(level, 6)),
+        ("SYSLOG_IDENTIFIER", IDENTIFIER),
+        *own,
+    ]
+
+
+def _is_own(name: str) -> bool:
+    return name.startswith("fleetchat_")
+
+
+def _text(value: object) -> str:
+    """As text that can be encoded."""
+    return str(value).encode(errors="backslashreplace").decode()
+
+
+class _Unfailing:
+    """A file whose troubles, such as a full disk, end no work: logging is never worth that."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+
+    def write(self, record: bytes) -> None:
+        with suppress(OSError, ValueError):
+            self._file.write(record)
+
+    def flush(self) -> None:
+        with suppress(OSError, ValueError):
+            self._file.flush()
 
 
 class _Forward(logging.Handler):
@@ -138,4 +173,8 @@ class _Forward(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         log = structlog.get_logger(record.name)
-        log.log(record.levelno, record.getMessage(), exc_info=record.exc_info)
+        level = max(number for number in _NUMBERS if number <= max(record.levelno, logging.DEBUG))
+        log.log(level, record.getMessage(), exc_info=record.exc_info)
+
+
+_NUMBERS = (logging.DEBUG, logging.INFO, logging.WARNING, logging.ERROR, logging.CRITICAL)

@@ -7,6 +7,8 @@ import socket
 
 import sdnotify
 
+from fleetchatd.errors import FleetchatError
+
 FIRST_FD = 3
 """The first inherited descriptor (sd_listen_fds(3))."""
 
@@ -23,10 +25,13 @@ class Notifier:
     def tell(self, *lines: str) -> None:
         """Send an assignment a line, such as `READY=1`."""
         if self._notifier is not None:
-            self._notifier.notify("\n".join(lines))
+            # The library takes what it sends for Latin-1; systemd wants UTF-8.
+            text = "\n".join(lines).encode(errors="replace").decode("latin-1")
+            self._notifier.notify(text)
 
     def status(self, text: str) -> None:
         """Show one line in `systemctl status`, sent only when it changed."""
+        text = " ".join(text.split())  # a line break out of a server's words would assign more
         if text != self._status:
             self._status = text
             self.tell(f"STATUS={text}")
@@ -41,12 +46,35 @@ def watchdog_interval_s() -> float | None:
 
 
 def inherited_socket() -> socket.socket | None:
-    """The socket that systemd opened for us, if it did (sd_listen_fds(3))."""
-    if os.environ.get("LISTEN_PID") != str(os.getpid()) or not os.environ.get("LISTEN_FDS"):
+    """The socket that systemd opened for us, if it did (sd_listen_fds(3)).
+
+    Raises:
+        FleetchatError: it handed over something else.
+    """
+    count = os.environ.get("LISTEN_FDS", "")
+    if os.environ.get("LISTEN_PID") != str(os.getpid()) or not count.isdecimal() or not int(count):
         return None
-    found = socket.socket(fileno=FIRST_FD)
-    if found.family != socket.AF_UNIX:
+    try:
+        found = socket.socket(fileno=FIRST_FD)
+    except OSError as error:
+        raise _not_ours(error.strerror or str(error)) from None
+    if not _listens(found):
         found.detach()
-        return None
+        raise _not_ours("it is not a listening Unix stream socket")
     os.set_inheritable(FIRST_FD, False)
     return found
+
+
+def _listens(found: socket.socket) -> bool:
+    return (
+        found.family == socket.AF_UNIX
+        and found.type == socket.SOCK_STREAM
+        and bool(found.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN))
+    )
+
+
+def _not_ours(reason: str) -> FleetchatError:
+    return FleetchatError(
+        f"cannot use the inherited socket (LISTEN_FDS): {reason}; let the unit have one "
+        "ListenStream= with a path"
+    )

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 
+import structlog
 from aiohttp import web
 
 from fleetchatd.api.problems import RequestError, bad_request, unprocessable
@@ -16,8 +17,13 @@ from fleetchatd.api.service import Service
 from fleetchatd.api.streams import Stream
 from fleetchatd.model import EVENT_CLASSES, EVENT_TYPES, Filter
 
-CHUNK_BYTES = 16 * 1024
-"""What a reader gets at once, and so the most that one that does not read may hold."""
+PAGE_BYTES = 16 * 1024
+"""About what is fetched for a reader at once."""
+
+PIECE_BYTES = 20 * 1024
+"""What is written at once, and so the most that waits for a reader that does not read."""
+
+log = structlog.get_logger("fleetchatd.api")
 
 QUERY = ("subscriber", "after", "from", "types", "class", "follow", "wait_s", "takeover")
 
@@ -44,10 +50,14 @@ async def stream(service: Service, request: web.BaseRequest) -> web.StreamRespon
     takeover = query.flag("takeover", default=False)
     from_start = query.choice("from", ("start",)) is not None
     after = query.text("after")
+    if from_start and wish.name is None:
+        raise bad_request("from is for subscribers: without a name, use after=0", "bad-query")
+    if after is not None and wish.name is not None:
+        raise bad_request("after is for readers without a name: acknowledge instead", "bad-query")
+    if request.method == "HEAD":
+        return await _header(request)
     if wish.name is None:
         return await _serve(service, request, wish, _cursor(service, query, after), Stream())
-    if after is not None:
-        raise bad_request("after is for readers without a name: acknowledge instead", "bad-query")
     if service.streams.connected(wish.name):
         if not takeover:
             raise RequestError(
@@ -69,25 +79,35 @@ def _cursor(service: Service, query: Query, after: str | None) -> int:
     last = service.journal.last_seq
     if after is None:
         return last
-    cursor = query.number("after", last, 0, 10**18)
+    cursor = query.number("after", last, 0, 10**40)
     if cursor > last:
         raise unprocessable(f"there is no event {cursor} yet; the last is {last}", "unknown-seq")
     return cursor
 
 
-async def _serve(
-    service: Service, request: web.BaseRequest, wish: Wish, cursor: int, reader: Stream
-) -> web.StreamResponse:
+async def _header(request: web.BaseRequest) -> web.StreamResponse:
     response = web.StreamResponse(headers={"Content-Type": "application/x-ndjson"})
     if request.transport is not None:
         request.transport.set_write_buffer_limits(high=0)
     await response.prepare(request)
+    return response
+
+
+async def _serve(
+    service: Service, request: web.BaseRequest, wish: Wish, cursor: int, reader: Stream
+) -> web.StreamResponse:
+    response = await _header(request)
     service.streams.enter(None, reader)
     try:
         await _feed(service, request, response, wish, cursor, reader)
         await response.write_eof()
     except ConnectionError:
         pass  # the reader went away; what it did not acknowledge it gets again
+    except Exception:
+        # Another answer would come out in the middle of this one.
+        log.exception("a stream broke off")
+        if request.transport is not None:
+            request.transport.abort()
     finally:
         service.streams.leave(None, reader)
     return response
@@ -102,20 +122,17 @@ async def _feed(
     reader: Stream,
 ) -> None:
     journal = service.journal
-    deadline = asyncio.get_running_loop().time() + wish.wait_s
+    deadline = None if wish.follow else asyncio.get_running_loop().time() + wish.wait_s
+    end = None if wish.follow or wish.wait_s else journal.last_seq
     while reader.last_line is None:
-        page = journal.events_after(cursor, wish.wanted, CHUNK_BYTES)
-        if page.lines:
-            await response.write(page.lines)
-            await request.writer.drain()
+        page = journal.events_after(cursor, wish.wanted, PAGE_BYTES)
+        await _write(request, response, page.lines)
+        if page.lines and end is None and not wish.follow:
+            end = journal.last_seq  # it waited for the first, and gets what came with it
+        if end is not None and page.last_seq >= end:
+            return
         if page.last_seq > cursor:
             cursor = page.last_seq
-            if page.lines:
-                deadline = 0.0
-            continue
-        if wish.follow:
-            reader.waiting = journal.changed()
-            await reader.waiting
             continue
         try:
             async with asyncio.timeout_at(deadline):
@@ -123,5 +140,11 @@ async def _feed(
                 await reader.waiting
         except TimeoutError:
             return
-    if reader.last_line:
-        await response.write(reader.last_line)
+    await response.write(reader.last_line)
+
+
+async def _write(request: web.BaseRequest, response: web.StreamResponse, lines: bytes) -> None:
+    whole = memoryview(lines)
+    for start in range(0, len(lines), PIECE_BYTES):
+        await response.write(whole[start : start + PIECE_BYTES])
+        await request.writer.drain()

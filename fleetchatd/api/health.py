@@ -7,7 +7,12 @@ from aiohttp import web
 from fleetchatd.api.problems import RequestError
 from fleetchatd.api.query import Query
 from fleetchatd.api.service import Service, json_response
-from fleetchatd.errors import ConfigError, ConnectorNotImplementedError, RosterError
+from fleetchatd.errors import (
+    ConfigError,
+    ConnectorNotImplementedError,
+    FleetchatError,
+    RosterError,
+)
 
 
 async def health(service: Service, request: web.BaseRequest) -> web.Response:
@@ -39,8 +44,9 @@ async def reload(service: Service, request: web.BaseRequest) -> web.Response:
     Query(request, ())
     try:
         await service.reload()
-    except RosterError as error:
-        raise RequestError(422, "bad-roster", str(error), problems=error.problems) from None
     except (ConfigError, ConnectorNotImplementedError) as error:
-        raise RequestError(422, "bad-roster", str(error), problems=[str(error)]) from None
+        problems = error.problems if isinstance(error, RosterError) else [str(error)]
+        raise RequestError(422, "bad-roster", str(error), problems=problems) from None
+    except FleetchatError as error:
+        raise RequestError(503, "stopping", str(error)) from None
     return json_response({"reloaded": True})

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import socket
-import struct
 from typing import Any
 
 import structlog
 from aiohttp import web
 
+from fleetchatd.api.listener import Peer, peer_of
 from fleetchatd.api.problems import RequestError, bad_request, not_found, unprocessable
 from fleetchatd.api.query import Query
 from fleetchatd.api.service import Service, json_response, parse_json
@@ -21,7 +20,6 @@ MAX_LIMIT = 1000
 DEFAULT_LIMIT = 50
 
 _FIELDS = frozenset({"text", "thread_id", "reply_to", "format", "notice", "expires_s"})
-_PEER = struct.Struct("3i")
 
 log = structlog.get_logger("fleetchatd.api")
 
@@ -30,6 +28,7 @@ async def send(service: Service, request: web.BaseRequest) -> web.Response:
     """Accept a message: 202 once it is on disk, or wait for its end."""
     query = Query(request, ("wait_s",))
     wait_s = query.seconds("wait_s")
+    peer = peer_of(request)  # before anything is awaited: it may go away
     key = idempotency_key(request)
     draft = parse_draft(parse_json(await request.read()))
     acceptance = await service.outbox.accept(draft, key, watched=wait_s > 0)
@@ -40,7 +39,7 @@ async def send(service: Service, request: web.BaseRequest) -> web.Response:
             "idempotency-mismatch",
         )
     if acceptance.created:
-        log_peer(request, message)
+        log_peer(peer, message)
     if wait_s:
         message = await service.outbox.until_final(message, wait_s)
         return json_response(message.to_json(), 200 if message.state.final else 202)
@@ -53,19 +52,14 @@ async def send(service: Service, request: web.BaseRequest) -> web.Response:
     return json_response(shown, 202)
 
 
-def log_peer(request: web.BaseRequest, message: Message) -> None:
-    """Tell the log who sent it, by the socket's peer credentials (unix(7), SO_PEERCRED)."""
-    pid = uid = -1
-    if request.transport is not None:
-        peer = request.transport.get_extra_info("socket")
-        raw = peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER.size)
-        pid, uid, _ = _PEER.unpack(raw)
+def log_peer(peer: Peer, message: Message) -> None:
+    """Tell the log who sent it."""
     log.info(
         "message accepted",
         fleetchat_message_id=message.id,
         fleetchat_thread_id=message.draft.thread_id,
-        fleetchat_peer_pid=pid,
-        fleetchat_peer_uid=uid,
+        fleetchat_peer_pid=peer.pid,
+        fleetchat_peer_uid=peer.uid,
     )
 
 

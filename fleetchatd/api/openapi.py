@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -90,6 +91,4 @@ def _answer(name: str) -> dict[str, Any]:
 def _problem(status: int) -> dict[str, Any]:
     schema = {"$ref": "#/components/schemas/Problem"}
     content = {"application/problem+json": {"schema": schema}}
-    if status == 503:
-        return {"description": "Refused.", "content": content}
-    return {"description": "Refused.", "content": content}
+    return {"description": HTTPStatus(status).phrase, "content": content}

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from http import HTTPStatus
 
 import orjson
 from aiohttp import web
 
-from fleetchatd.errors import FleetchatError, JournalError, StorageFullError
+from fleetchatd.errors import (
+    FleetchatError,
+    JournalDamagedError,
+    JournalError,
+    StorageFullError,
+)
 
 
 class RequestError(FleetchatError):
@@ -16,15 +22,24 @@ class RequestError(FleetchatError):
     Attributes:
         status: the HTTP status.
         kind: what programs look at, in kebab-case.
+        problems: every single thing that is wrong, where there may be several.
+        headers: what else the answer's header has to say.
     """
 
     def __init__(
-        self, status: int, kind: str, detail: str, *, problems: list[str] | None = None
+        self,
+        status: int,
+        kind: str,
+        detail: str,
+        *,
+        problems: list[str] | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(detail)
         self.status = status
         self.kind = kind
         self.problems = problems
+        self.headers = headers
 
 
 def bad_request(detail: str, kind: str = "bad-request") -> RequestError:
@@ -42,8 +57,8 @@ def not_found(detail: str, kind: str = "not-found") -> RequestError:
     return RequestError(404, kind, detail)
 
 
-def journal_failed(error: JournalError) -> RequestError:
-    """The journal could not write; nothing of the request happened."""
+def journal_failed(error: JournalError | JournalDamagedError) -> RequestError:
+    """The journal could not do it; nothing of the request happened."""
     if isinstance(error, StorageFullError):
         return RequestError(507, "storage-full", str(error))
     return RequestError(503, "journal-failed", str(error))
@@ -61,5 +76,7 @@ def response(error: RequestError) -> web.Response:
     if error.problems is not None:
         body["errors"] = error.problems
     return web.Response(
-        status=error.status, body=orjson.dumps(body), content_type="application/problem+json"
+        status=error.status,
+        body=orjson.dumps(body),
+        headers={"Content-Type": "application/problem+json", **(error.headers or {})},
     )

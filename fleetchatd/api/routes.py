@@ -96,7 +96,7 @@ ROUTES: tuple[Route, ...] = (
     Route("POST",   "/v1/subscribers/{name}/ack", subscribers.acknowledge, ANYONE, {},    "Ack",     {200: "Acked"},                            (400, 404, 413, 422, 503, 507)),
     Route("GET",    "/v1/health",               health.health,          ANYONE, {},       None,      {200: "Health", 503: "Health"},            (400,)),
     Route("GET",    "/v1/metrics",              health.metrics,         ANYONE, {},       None,      {200: "text/plain"},                       (400,)),
-    Route("POST",   "/v1/reload",               health.reload,          OWNER,  {},       None,      {200: "Reloaded"},                         (400, 403, 422)),
+    Route("POST",   "/v1/reload",               health.reload,          OWNER,  {},       None,      {200: "Reloaded"},                         (400, 403, 422, 503)),
     Route("GET",    "/v1/openapi.json",         describe,               ANYONE, {},       None,      {200: "application/json"}),
 )
 # fmt: on

@@ -87,6 +87,7 @@ SCHEMAS: dict[str, Any] = {
     "Health": _object(
         {
             "status": _STATUS,
+            "problems": {"type": "array", "items": _STRING},
             "version": _STRING,
             "uptime_s": {"type": "number"},
             "roster": _object({"path": _STRING, "loaded_at": _STRING, "error": _MAYBE_STRING}),

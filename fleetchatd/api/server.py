@@ -5,85 +5,22 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-import struct
-from pathlib import Path
+import sys
 from typing import Any
 
 import structlog
-from aiohttp import web
+from aiohttp import HttpVersion11, web
 
 from fleetchatd.api import problems
-from fleetchatd.api.problems import RequestError, not_found
+from fleetchatd.api.listener import peer_of
+from fleetchatd.api.problems import RequestError, bad_request, not_found
 from fleetchatd.api.routes import ROUTES, Right, Route
 from fleetchatd.api.service import Service
-from fleetchatd.errors import AlreadyRunningError, FleetchatError, JournalError
+from fleetchatd.errors import JournalDamagedError, JournalError
 
 MAX_BODY_BYTES = 1024 * 1024
-SOCKET_MODE = 0o600
 
 log = structlog.get_logger("fleetchatd.api")
-
-
-def bind(path: str) -> socket.socket:
-    """Make the socket at `path`, mode 0600 from the start under any umask.
-
-    A socket that nobody listens on any more is replaced.
-
-    Raises:
-        AlreadyRunningError: somebody listens on it.
-        FleetchatError: it cannot be made.
-    """
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
-        _clear(path)
-        umask = os.umask(0o777 & ~SOCKET_MODE)
-        try:
-            listener.bind(path)
-        finally:
-            os.umask(umask)
-    except OSError as error:
-        listener.close()
-        reason = error.strerror or str(error)
-        raise FleetchatError(
-            f"cannot make the socket {path}: {reason}; name another with --socket or "
-            "$FLEETCHATD_SOCKET"
-        ) from error
-    except FleetchatError:
-        listener.close()
-        raise
-    listener.listen(1024)
-    return listener
-
-
-def unbind(path: str) -> None:
-    """Remove a socket that `bind` made."""
-    Path(path).unlink(missing_ok=True)
-
-
-def _clear(path: str) -> None:
-    """Make the folder, and remove a socket that was left behind."""
-    folder = Path(path).parent
-    if not folder.exists():
-        folder.mkdir(mode=0o700, parents=True)
-    if folder.stat().st_mode & 0o002 and not folder.stat().st_mode & 0o1000:
-        raise FleetchatError(
-            f"cannot make the socket in {folder}: everybody may write there; use a folder that "
-            "only its owner may write to"
-        )
-    if not os.path.lexists(path):
-        return
-    probe = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
-        probe.connect(path)
-    except ConnectionRefusedError:
-        Path(path).unlink()
-    else:
-        raise AlreadyRunningError(
-            f"cannot use the socket {path}: another fleetchatd listens on it; stop that one or "
-            "name another socket"
-        )
-    finally:
-        probe.close()
 
 
 class Server:
@@ -113,7 +50,10 @@ class Server:
         """Answer on a listening socket."""
         listener.setblocking(False)
         loop = asyncio.get_running_loop()
-        self._listener = await loop.create_unix_server(self._protocol, sock=listener, backlog=1024)
+        options: dict[str, Any] = {"sock": listener, "backlog": 1024}
+        if sys.version_info >= (3, 13):
+            options["cleanup_socket"] = False  # else it removes the socket that systemd keeps
+        self._listener = await loop.create_unix_server(self._protocol, **options)
 
     def _protocol(self) -> web.RequestHandler:
         # The annotation lacks None, which switches the access log off (as in AppRunner).
@@ -137,7 +77,7 @@ class Server:
             return await route.handler(self._service, request, *arguments)
         except RequestError as error:
             return _refusal(error)
-        except JournalError as error:
+        except (JournalError, JournalDamagedError) as error:
             return _refusal(problems.journal_failed(error))
         except web.HTTPRequestEntityTooLarge:
             return _refusal(
@@ -145,6 +85,8 @@ class Server:
             )
         except (asyncio.CancelledError, ConnectionError):
             raise
+        except web.RequestPayloadError:
+            return _refusal(bad_request("cannot read the body: it is cut off or badly encoded"))
         except web.HTTPException as error:
             return _refusal(RequestError(error.status, "bad-request", error.reason))
         except Exception:
@@ -165,8 +107,10 @@ class Server:
             raise not_found("there is nothing at this path; see /v1/openapi.json", "unknown-path")
         route = methods.get("GET" if method == "HEAD" else method)
         if route is None:
-            allowed = ", ".join(sorted(methods))
-            raise RequestError(405, "bad-method", f"this path takes {allowed}")
+            allowed = ", ".join(sorted({*methods, *(("HEAD",) if "GET" in methods else ())}))
+            raise RequestError(
+                405, "bad-method", f"this path takes {allowed}", headers={"Allow": allowed}
+            )
         return route, arguments
 
 
@@ -186,18 +130,15 @@ def _match(pattern: list[str], parts: list[str]) -> list[str] | None:
 
 
 def _check_right(route: Route, request: web.BaseRequest) -> None:
-    if route.right is Right.ANYONE or request.transport is None:
-        return
-    peer = request.transport.get_extra_info("socket")
-    raw = peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
-    uid = struct.unpack("3i", raw)[1]
-    if uid not in (0, os.getuid()):
+    if route.right is Right.OWNER and peer_of(request).uid not in (0, os.getuid()):
         raise RequestError(403, "forbidden", f"this is for {route.right.value}")
 
 
 async def _continue(request: web.BaseRequest) -> None:
     """Ask for the body of a client that waits to be asked (RFC 9110, section 10.1.1)."""
-    if request.headers.get("Expect", "").lower() == "100-continue" and request.transport:
+    if request.version < HttpVersion11 or request.transport is None:
+        return
+    if request.headers.get("Expect", "").lower() == "100-continue":
         if (request.content_length or 0) > MAX_BODY_BYTES:
             raise web.HTTPRequestEntityTooLarge(MAX_BODY_BYTES, request.content_length or 0)
         request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")

@@ -31,10 +31,13 @@ class Streams:
     def __init__(self) -> None:
         self._named: dict[str, Stream] = {}
         self._all: set[Stream] = set()
+        self._ended = False
 
     def enter(self, name: str | None, stream: Stream) -> None:
         """Register a reader; `name` must be free."""
         self._all.add(stream)
+        if self._ended:
+            stream.end(b"")
         if name is not None:
             self._named[name] = stream
 
@@ -61,6 +64,7 @@ class Streams:
             stream.end(last_line)
 
     def end_all(self) -> None:
-        """End every reader: the daemon stops."""
+        """End every reader, and whoever comes now: the daemon stops."""
+        self._ended = True
         for stream in list(self._all):
             stream.end(b"")

@@ -33,11 +33,12 @@ async def acknowledge(service: Service, request: web.BaseRequest, name: str) -> 
     subscriber_name(name)
     seq = parse_seq(parse_json(await request.read()))
     last = service.journal.last_seq
-    if seq > last:
-        raise unprocessable(f"there is no event {seq} yet; the last is {last}", "unknown-seq")
-    acked = await service.journal.acknowledge(name, seq)
+    known = seq <= last
+    acked = await service.journal.acknowledge(name, seq if known else 0)
     if acked is None:
         raise _unknown(name)
+    if not known:
+        raise unprocessable(f"there is no event {seq} yet; the last is {last}", "unknown-seq")
     service.acknowledged(name, acked)
     return json_response({"name": name, "acked_seq": acked})
 
