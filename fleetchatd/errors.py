@@ -4,7 +4,7 @@ FleetchatError                 a sentence for a person: "cannot X: Y; do Z"
 ├── ConfigError                the operator must mend something; the daemon exits 78
 │   ├── RosterError            the roster: carries every problem found, each with file:line
 │   ├── SecretError            a secret is missing or malformed (its value is never shown)
-│   └── JournalDamagedError    the journal cannot be read; it is never replaced by an empty one
+│   └── JournalDamagedError    (also a JournalError) it cannot be read; it is left as it is
 ├── AlreadyRunningError        another instance holds the state directory or socket; exits 75
 ├── ConnectorNotImplementedError   a known kind without an implementation; says what to install
 ├── JournalError               the journal could not do it; nothing was committed
@@ -44,10 +44,6 @@ class SecretError(ConfigError):
     """A secret is missing or malformed. The text names it and never shows its value."""
 
 
-class JournalDamagedError(ConfigError):
-    """The journal exists and cannot be read. It is left exactly as it was found."""
-
-
 class AlreadyRunningError(FleetchatError):
     """Another instance holds the state directory or the socket (exit code 75)."""
 
@@ -58,6 +54,10 @@ class ConnectorNotImplementedError(FleetchatError):
 
 class JournalError(FleetchatError):
     """The journal could not do what was asked; nothing of it was committed."""
+
+
+class JournalDamagedError(ConfigError, JournalError):
+    """The journal exists and cannot be read. It is left exactly as it was found."""
 
 
 class StorageFullError(JournalError):

@@ -103,7 +103,7 @@ class Journal(Protocol):
     def begin_attempt(self, message: Message, mark: str) -> asyncio.Future[Message | None]:
         """Note that the next part is about to be sent, with `mark` unless an older one stands.
 
-        The message's target and parts are written too: another target may have cut it anew.
+        A new target is written down with the parts that it has cut the message into.
         None if the message is no longer to be sent (it was cancelled, or has expired).
         """
 
@@ -124,6 +124,8 @@ class Journal(Protocol):
         done: Done[Message],
     ) -> None:
         """Bring a message to a final state, with the `delivery` event that tells so.
+
+        `done` gets None if it was final already: that was told before.
 
         With `lazy` nobody waits for it: it may share a commit with what comes within 20 ms. A
         crash before that repeats the part under its transaction id.
@@ -190,7 +192,10 @@ class Journal(Protocol):
         """A future of the caller's own that is done at the next committed event."""
 
     def subscribe(self, name: str, wanted: Filter, *, from_start: bool) -> asyncio.Future[int]:
-        """Note the filter of a durable subscriber, made if it is new; its acknowledged `seq`."""
+        """Note the filter of a durable subscriber, made if it is new; its acknowledged `seq`.
+
+        A new one begins at the end or, with `from_start`, before the oldest event that is kept.
+        """
 
     def acknowledge(self, name: str, seq: int) -> asyncio.Future[int | None]:
         """Move a position forward, never back; the position, or None for an unknown name."""

@@ -23,8 +23,8 @@ class Tail:
         self._lines: list[bytes] = []
         self._kinds: list[int] = []
         self._ends: list[int] = []  # bytes up to the end of each line, ever growing
-        self._waiting: list[asyncio.Future[None]] = []
-        self._memo: tuple[tuple[int, int, frozenset[int] | None], Page] | None = None
+        self._waiting: set[asyncio.Future[None]] = set()
+        self._memo: tuple[tuple[int, int, frozenset[int] | None, int], Page] | None = None
 
     def extend(self, events: list[tuple[int, int, bytes]]) -> None:
         """Add committed events, (seq, kind, line) each, and wake whoever waits for them."""
@@ -37,7 +37,7 @@ class Tail:
         self.last_seq = events[-1][0]
         if end - (self._ends[0] - len(self._lines[0])) > _TRIM_AT:
             self._trim(end - MAX_BYTES)
-        waiting, self._waiting = self._waiting, []
+        waiting, self._waiting = self._waiting, set()
         for future in waiting:
             if not future.done():
                 future.set_result(None)
@@ -64,7 +64,7 @@ class Tail:
     def page(self, after: int, kinds: frozenset[int] | None, max_bytes: int) -> Page:
         """The events after `after`: one at least, about `max_bytes` at most."""
         start = after - self._first + 1
-        key = (after, self.last_seq, kinds)
+        key = (after, self.last_seq, kinds, max_bytes)
         if self._memo is not None and self._memo[0] == key:
             return self._memo[1]
         base = self._ends[start] - len(self._lines[start]) if start < len(self._lines) else 0
@@ -83,5 +83,6 @@ class Tail:
     def changed(self) -> asyncio.Future[None]:
         """A future that is done at the next `extend`."""
         future = asyncio.get_running_loop().create_future()
-        self._waiting.append(future)
+        self._waiting.add(future)
+        future.add_done_callback(self._waiting.discard)  # a reader that went away
         return future

@@ -8,6 +8,8 @@ so durable throughput grows with concurrency while a lone writer waits for one s
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import errno
 import queue
 import sqlite3
 import threading
@@ -16,6 +18,7 @@ from typing import Any, TypeVar, cast
 
 from fleetchatd.errors import JournalDamagedError, JournalError, StorageFullError
 from fleetchatd.journal.base import Done
+from fleetchatd.journal.sqlite.opening import REMEDY
 
 LAZY_S = 0.02
 """How long a write that nobody waits for may wait for company, in seconds."""
@@ -24,16 +27,13 @@ T = TypeVar("T")
 _Write = tuple[Callable[[], Any], Callable[[Any, Exception | None], None]]
 
 
-def explain(error: sqlite3.Error, path: str) -> JournalError | JournalDamagedError:
-    """Our error for one of SQLite's (its result codes: sqlite.org/rescode.html)."""
+def explain(error: sqlite3.Error | OSError, path: str) -> JournalError:
+    """Our error for one of SQLite's (its result codes: sqlite.org/rescode.html) or the system's."""
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-    if code == sqlite3.SQLITE_FULL:
+    if code == sqlite3.SQLITE_FULL or getattr(error, "errno", 0) == errno.ENOSPC:
         return StorageFullError(f"cannot write {path}: the disk is full; make room")
     if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
-        return JournalDamagedError(
-            f"cannot read {path}: it is damaged ({error}); restore it from a backup, or move it "
-            "away to start with an empty journal (queued messages and positions are in it)"
-        )
+        return JournalDamagedError(f"cannot read {path}: it is damaged ({error}); {REMEDY}")
     if code == sqlite3.SQLITE_READONLY:
         return JournalError(f"cannot write {path}: it is read-only; make it writable")
     return JournalError(f"cannot write {path}: {error}; look at the disk")
@@ -105,7 +105,7 @@ class GroupCommit:
         return future
 
     def scrub(self) -> None:
-        """After the group under way, leave no trace in the log of what it overwrote."""
+        """After the group under way, leave no trace in the log of what was overwritten."""
         self._scrub = True
 
     def _schedule(self) -> None:
@@ -139,15 +139,30 @@ class GroupCommit:
             failure: Exception | None = None
             try:
                 self._connection.execute("COMMIT")
-                if scrub:
-                    self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
             except sqlite3.Error as error:
                 failure = error
-            self._loop.call_soon_threadsafe(self._finish, group, results, failure)
+            # What is committed stays so, whatever comes of the log: it is emptied later then.
+            scrub = scrub and (failure is not None or not self._empty_log())
+            self._loop.call_soon_threadsafe(self._finish, group, results, failure, scrub)
 
-    def _finish(self, group: list[_Write], results: list[Any], error: Exception | None) -> None:
+    def _empty_log(self) -> bool:
+        try:
+            busy = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+        except sqlite3.Error:
+            return False
+        return not busy
+
+    def _finish(
+        self,
+        group: list[_Write],
+        results: list[Any],
+        error: Exception | None,
+        scrub: bool = False,
+    ) -> None:
+        self._scrub = self._scrub or scrub
         if error is not None and self._connection.in_transaction:
-            self._connection.execute("ROLLBACK")
+            with contextlib.suppress(sqlite3.Error):  # it is rolled back even then
+                self._connection.execute("ROLLBACK")
         if error is None:
             self.error = None
             self._committed()

@@ -30,11 +30,11 @@ class Inbound(Store):
         rows = [event_row(event, target, received) for event in batch.events]
 
         def statements() -> None:
+            place = self.target_id(target)  # noted also without a position: ids are its own
             self._add(target, batch, rows)
             if batch.position is not None:
                 self.writer.execute(
-                    "UPDATE targets SET position = ? WHERE id = ?",
-                    (batch.position, self.target_id(target)),
+                    "UPDATE targets SET position = ? WHERE id = ?", (batch.position, place)
                 )
 
         return self.commits.write(statements)

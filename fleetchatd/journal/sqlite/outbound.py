@@ -122,18 +122,20 @@ class Outbound(Store):
         return self.commits.write(lambda: self._begin_attempt(message, mark))
 
     def _begin_attempt(self, message: Message, mark: str) -> Message | None:
-        # Parts and target are written too: another connector may have cut it anew.
+        # Another target may have cut it anew. The same one's parts stay: what was redacted in them
+        # since the message was read must not come back.
         updated = self.writer.execute(
-            "UPDATE messages SET state = ?, attempt = coalesce(attempt, ?), "
-            "attempts = attempts + 1, target = ?, parts = ? WHERE ord = ? AND state < 2 "
-            "RETURNING attempt, attempts",
-            (
-                _SENDING,
-                mark,
-                self.target_id(message.target),
-                _parts_json(message.draft.text, message.parts),
-                message.order,
-            ),
+            "UPDATE messages SET state = :sending, attempt = coalesce(attempt, :mark), "
+            "attempts = attempts + 1, target = :target, "
+            "parts = CASE target WHEN :target THEN parts ELSE :parts END "
+            "WHERE ord = :order AND state < 2 RETURNING attempt, attempts",
+            {
+                "sending": _SENDING,
+                "mark": mark,
+                "target": self.target_id(message.target),
+                "parts": _parts_json(message.draft.text, message.parts),
+                "order": message.order,
+            },
         ).fetchone()
         if updated is None:
             return None
@@ -174,12 +176,14 @@ class Outbound(Store):
     ) -> None:
         """See `Journal.settle`."""
 
-        def statements() -> Message:
+        def statements() -> Message | None:
             return self._settle(message, state, error, connector)
 
         self.commits.post(statements, done, lazy=lazy)
 
-    def _settle(self, message: Message, state: State, error: str | None, connector: str) -> Message:
+    def _settle(
+        self, message: Message, state: State, error: str | None, connector: str
+    ) -> Message | None:
         updated = self.writer.execute(
             "UPDATE messages SET state = ?, error = ?, remote_ids = ?, attempt = NULL "
             "WHERE ord = ? AND state < 2",
@@ -191,7 +195,7 @@ class Outbound(Store):
             ),
         )
         if updated.rowcount == 0:  # it is final already, and that was told
-            return self._written(message.id) or message
+            return None
         self._note_remote_ids(message)
         event = DeliveryEvent(
             time=rfc3339(self.clock()),
@@ -377,4 +381,7 @@ class Outbound(Store):
             )
         thread = None if thread_id is None else hash_id("", thread_id)
         rows = self.rows(query, {"seq": seq, "limit": limit, "thread": thread})
-        return [((row[0], -1), history_item(row[1])) for row in rows]
+        found = [((number, -1), history_item(body)) for number, body in rows]
+        if thread_id is None:
+            return found
+        return [item for item in found if item[1]["thread_id"] == thread_id]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -43,7 +44,9 @@ MESSAGE_COLUMNS = (
 
 def hash_id(target: str, event_id: str) -> int:
     """A signed 64-bit hash of an id within its place; compare the id itself on a hit."""
-    digest = hashlib.blake2b(f"{target}\n{event_id}".encode(), digest_size=8).digest()
+    digest = hashlib.blake2b(
+        f"{target}\n{event_id}".encode(errors="replace"), digest_size=8
+    ).digest()
     return int.from_bytes(digest, "big", signed=True)
 
 
@@ -120,7 +123,19 @@ def event_row(event: Event, target: str, received: float) -> tuple[Any, ...]:
         about = hash_id(target, event.target)
     if isinstance(event, MessageEvent) and event.thread_id is not None:
         thread = hash_id("", event.thread_id)
-    return kind_of(event), received, source, about, thread, orjson.dumps(event.to_json())
+    return kind_of(event), received, source, about, thread, encoded(event.to_json())
+
+
+def encoded(value: object) -> bytes:
+    """A value as JSON; half a surrogate pair, which no UTF-8 can hold, as U+FFFD.
+
+    A connector should let none through, but one that does must not keep all behind it out.
+    """
+    try:
+        return orjson.dumps(value)
+    except orjson.JSONEncodeError:
+        text = json.dumps(value, ensure_ascii=False)
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode()
 
 
 def history_item(body: bytes) -> dict[str, object]:

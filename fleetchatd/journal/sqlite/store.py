@@ -3,31 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import sqlite3
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from fleetchatd.errors import ConfigError
-from fleetchatd.journal.schema import MIGRATIONS
 from fleetchatd.journal.sqlite.commits import GroupCommit, explain
+from fleetchatd.journal.sqlite.opening import migrate, prepare
 from fleetchatd.journal.sqlite.rows import event_row, line_of
 from fleetchatd.journal.tail import Tail
 from fleetchatd.model import Event
-
-CHECK_WHOLE_BELOW_BYTES = 2 * 1024 * 1024
-"""A journal up to this size is checked page by page at every start (some milliseconds)."""
-
-PROBES = (
-    "SELECT * FROM messages ORDER BY ord DESC LIMIT 5",
-    "SELECT * FROM messages WHERE state < 2 LIMIT 5",
-    "SELECT * FROM events ORDER BY seq DESC LIMIT 5",
-    "SELECT * FROM events ORDER BY seq LIMIT 5",
-    "SELECT * FROM targets",
-    "SELECT * FROM subscribers",
-)
 
 
 class Store:
@@ -39,31 +25,31 @@ class Store:
 
     Raises:
         JournalDamagedError: it cannot be read.
-        ConfigError: a newer version of fleetchatd wrote it.
+        ConfigError: it is not a journal, or a newer version of fleetchatd wrote it.
         JournalError: it cannot be opened or made.
     """
 
     def __init__(self, path: Path, *, clock: Callable[[], float] = time.time) -> None:
         self.path = path
         self.clock = clock
-        self._targets: dict[str, int] = {}
         try:
+            prepare(path)
             self.writer = self._connect()
-            self._open()
+            migrate(self.writer)
             self.reader = self._connect()
             self.reader.execute("PRAGMA query_only=ON")
-        except sqlite3.Error as error:
+        except (sqlite3.Error, OSError) as error:
             raise explain(error, str(path)) from error
         self.seq = self._number("SELECT max(seq) FROM events")
-        self.order = self._number("SELECT max(ord) FROM messages")
+        self.order = self._order_on_disk = self._number("SELECT max(ord) FROM messages")
+        self._targets: dict[str, int] = {}
         self.tail = Tail(self.seq)
         self._fresh: list[tuple[int, int, bytes]] = []
         self._replaced: dict[int, bytes] = {}
         self.commits = GroupCommit(self.writer, str(path), self._committed, self._rolled_back)
+        self.commits.scrub()  # a crash may have left a redacted text in the log
 
     def _connect(self) -> sqlite3.Connection:
-        if not self.path.exists():  # before SQLite makes it under the umask
-            os.close(os.open(self.path, os.O_CREAT | os.O_WRONLY, 0o600))
         connection = sqlite3.connect(
             self.path, isolation_level=None, check_same_thread=False, timeout=1.0
         )
@@ -71,29 +57,6 @@ class Store:
         connection.execute("PRAGMA synchronous=FULL")
         connection.execute("PRAGMA secure_delete=ON")  # a redacted text is overwritten
         return connection
-
-    def _open(self) -> None:
-        version = self._number("PRAGMA user_version")
-        if version > len(MIGRATIONS):
-            raise ConfigError(
-                f"cannot open {self.path}: a newer fleetchatd wrote it (schema {version}, this "
-                f"one knows {len(MIGRATIONS)}); install that version again"
-            )
-        if version == 0 and self._number("SELECT count(*) FROM sqlite_master"):
-            raise ConfigError(f"cannot open {self.path}: it is not a journal; move it away")
-        for number, statements in enumerate(MIGRATIONS[version:], version + 1):
-            self.writer.executescript(
-                f"BEGIN IMMEDIATE;{statements};PRAGMA user_version={number};COMMIT;"
-            )
-        if self.path.stat().st_size <= CHECK_WHOLE_BELOW_BYTES:
-            verdict = self.writer.execute("PRAGMA quick_check(1)").fetchone()[0]
-            if verdict != "ok":
-                raise _malformed(verdict)
-        for probe in PROBES:
-            self.writer.execute(probe).fetchall()
-        self._targets = {
-            name: number for number, name in self.writer.execute("SELECT id, name FROM targets")
-        }
 
     def _number(self, query: str) -> int:
         return int(self.writer.execute(query).fetchone()[0] or 0)
@@ -143,6 +106,7 @@ class Store:
     # -- after a group --------------------------------------------------------------------------
 
     def _committed(self) -> None:
+        self._order_on_disk = self.order
         if self._fresh:
             fresh, self._fresh = self._fresh, []
             self.tail.extend(fresh)
@@ -156,7 +120,7 @@ class Store:
         self.seq = self.tail.last_seq
         # numbers made in the lost group are void; those on disk are read again at need
         self._targets = {}
-        self.order = int(self.rows("SELECT max(ord) FROM messages")[0][0] or 0)
+        self.order = self._order_on_disk
 
     # -- the interface's common part --------------------------------------------------------
 
@@ -185,9 +149,3 @@ class Store:
         await self.commits.close()
         self.reader.close()
         self.writer.close()
-
-
-def _malformed(verdict: str) -> sqlite3.DatabaseError:
-    error = sqlite3.DatabaseError(verdict)
-    error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
-    return error

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import Sequence
 
 import orjson
 
 from fleetchatd.journal.base import Page, Subscriber
+from fleetchatd.journal.sqlite.commits import explain
 from fleetchatd.journal.sqlite.rows import kinds_of, line_of
 from fleetchatd.journal.sqlite.store import Store
 from fleetchatd.model import Filter
@@ -35,18 +37,23 @@ class Subscribers(Store):
             )
             query = " UNION ALL ".join(branch.format(kind) for kind in sorted(kinds))
             query += " ORDER BY seq LIMIT :limit"
+        if not kinds and kinds is not None:
+            return Page(b"", upto)
         lines: list[bytes] = []
         size = 0
-        cursor = self.reader.execute(query, {"seq": seq, "limit": _ROWS})
-        for number, body in cursor:
-            if number > upto:
-                break
-            lines.append(line_of(number, body))
-            seq = number
-            size += len(body)
-            if size >= max_bytes:
-                break
-        cursor.close()
+        try:
+            cursor = self.reader.execute(query, {"seq": seq, "limit": _ROWS})
+            for number, body in cursor:
+                if number > upto:
+                    break
+                lines.append(line_of(number, body))
+                seq = number
+                size += len(body)
+                if size >= max_bytes:
+                    break
+            cursor.close()
+        except sqlite3.Error as error:
+            raise explain(error, str(self.path)) from error
         exhausted = len(lines) < _ROWS and size < max_bytes
         return Page(b"".join(lines), upto if exhausted else seq)
 
@@ -56,7 +63,7 @@ class Subscribers(Store):
         kept = None if kinds is None else orjson.dumps(sorted(kinds))
 
         def statements() -> int:
-            start = 0 if from_start else self.seq
+            start = self._before_oldest() if from_start else self.seq
             row = self.writer.execute(
                 "INSERT INTO subscribers (name, acked, kinds) VALUES (?, ?, ?) "
                 "ON CONFLICT (name) DO UPDATE SET kinds = excluded.kinds RETURNING acked",
@@ -65,6 +72,10 @@ class Subscribers(Store):
             return int(row[0])
 
         return self.commits.write(statements)
+
+    def _before_oldest(self) -> int:
+        oldest = self.writer.execute("SELECT min(seq) FROM events").fetchone()[0]
+        return 0 if oldest is None else int(oldest) - 1
 
     def acknowledge(self, name: str, seq: int) -> asyncio.Future[int | None]:
         """See `Journal.acknowledge`."""
