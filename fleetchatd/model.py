@@ -247,12 +247,17 @@ class EditEvent(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RedactionEvent(Event):
-    """An event was taken back; the journal forgets the text of `target` in the same commit."""
+    """An event was taken back; the journal forgets the text of `target` in the same commit.
+
+    Attributes:
+        welcome: whether the sender may speak. If not, it counts only if `target` was delivered.
+    """
 
     type: ClassVar[str] = "redaction"
     id: str
     sender: str | None
     target: str
+    welcome: bool = True
 
     def to_json(self) -> dict[str, Any]:
         return self._head() | {"id": self.id, "sender": self.sender, "target": self.target}

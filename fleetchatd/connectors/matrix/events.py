@@ -113,7 +113,15 @@ def _redaction(
 ) -> Event | None:
     # Room versions before 11 have it at the top, later ones in the content.
     target = text_of(raw.get("redacts")) or text_of(content.get("redacts"))
-    return RedactionEvent(**head, target=target) if target else None
+    if not target:
+        return None
+    return RedactionEvent(
+        time=head["time"],
+        connector=KIND,
+        id=head["id"],
+        sender=head["sender"],
+        target=target,
+    )
 
 
 def _reaction(head: Mapping[str, str], relation: Mapping[Any, Any]) -> Event | None:

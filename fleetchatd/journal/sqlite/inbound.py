@@ -48,11 +48,13 @@ class Inbound(Store):
                 if event.id in ids:
                     continue
                 ids.add(event.id)
-            fresh.append(row)
-            if isinstance(event, RedactionEvent):
-                self.append(fresh)  # its target may be among them
-                fresh = []
-                self._redact(target, event)
+            if not isinstance(event, RedactionEvent):
+                fresh.append(row)
+                continue
+            self.append(fresh)  # its target may be among them
+            fresh = []
+            if self._redact(target, event) or event.welcome:
+                self.append([row])
         if fresh:
             self.append(fresh)
 
@@ -68,8 +70,13 @@ class Inbound(Store):
                 known.setdefault(source, set()).add(orjson.loads(body).get("id"))
         return known
 
-    def _redact(self, target: str, event: RedactionEvent) -> None:
-        """Take the target's text, its edits' and, if it is our own message, that one's."""
+    def _redact(self, target: str, event: RedactionEvent) -> bool:
+        """Take the target's text, its edits' and, if it is our own message, that one's.
+
+        Returns:
+            Whether the target is here.
+        """
+        found = False
         place = hash_id(target, event.target)
         for seq, body in self.writer.execute(
             "SELECT seq, body FROM events WHERE source = :place OR about = :place",
@@ -78,14 +85,16 @@ class Inbound(Store):
             record = orjson.loads(body)
             if event.target not in (record.get("id"), record.get("target")):
                 continue
-            if record["type"] == "edit" or record["type"] == "message":
+            found = True
+            if record["type"] in ("edit", "message"):
                 record["text"] = REDACTED_TEXT
                 if "attachments" in record:
                     record["attachments"] = []
                 self.overwrite(seq, orjson.dumps(record))
-        self._redact_own(place, event)
+        return self._redact_own(place, event) or found
 
-    def _redact_own(self, place: int, event: RedactionEvent) -> None:
+    def _redact_own(self, place: int, event: RedactionEvent) -> bool:
+        found = False
         for row in self.writer.execute(
             f"SELECT {MESSAGE_COLUMNS} FROM messages WHERE ord IN "
             "(SELECT ord FROM remotes WHERE hash = ?)",
@@ -94,6 +103,7 @@ class Inbound(Store):
             message = message_of(row)
             if event.target not in message.remote_ids:
                 continue
+            found = True
             parts = list(message.parts)
             parts[message.remote_ids.index(event.target)] = REDACTED_TEXT
             self.writer.execute(
@@ -105,6 +115,7 @@ class Inbound(Store):
                 ),
             )
             self.commits.scrub()
+        return found
 
     def position(self, target: str) -> str | None:
         """See `Journal.position`."""

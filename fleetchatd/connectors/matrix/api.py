@@ -1,0 +1,261 @@
+"""Requests to the homeserver's client-server API, without an SDK, so that any homeserver will do.
+
+Whatever answers is hostile until parsed: sizes are bounded, types checked by the callers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote, urlsplit
+from urllib.request import getproxies, proxy_bypass
+
+import aiohttp
+import orjson
+from yarl import URL
+
+REQUEST_TIMEOUT_S = 30.0
+CONNECT_TIMEOUT_S = 10.0
+MAX_ANSWER_BYTES = 64 * 1024 * 1024
+
+# Answers that a retry may change, whatever errcode stands in them.
+_PASSING = frozenset({408, 425})
+
+
+class ApiError(Exception):
+    """A request that gave nothing to work with."""
+
+
+class Unreachable(ApiError):  # noqa: N818 - reads as the outcome that it is
+    """No answer came.
+
+    Attributes:
+        never_sent: whether the server certainly did not get the request.
+    """
+
+    def __init__(self, reason: str, *, never_sent: bool) -> None:
+        super().__init__(reason)
+        self.never_sent = never_sent
+
+
+@dataclass
+class Refused(ApiError):  # noqa: N818 - reads as the outcome that it is
+    """The server answered with an error ("Standard error response").
+
+    Attributes:
+        errcode: `M_…`; empty where a proxy or something else that is no homeserver answered.
+    """
+
+    status: int
+    errcode: str
+    reason: str
+    retry_after_s: float | None = None
+    soft_logout: bool = False
+
+    def __str__(self) -> str:
+        words = f"{self.errcode}: {self.reason}" if self.errcode else self.reason
+        return f"the homeserver answered {self.status} {words}".rstrip(" :")
+
+    @property
+    def logged_out(self) -> bool:
+        """Whether the access token does not do any more ("Soft logout")."""
+        return self.status == 401 and self.errcode in ("M_UNKNOWN_TOKEN", "M_MISSING_TOKEN")
+
+    @property
+    def final(self) -> bool:
+        """Whether the same request would be refused again."""
+        return (
+            400 <= self.status < 500
+            and self.status not in (401, 429)
+            and self.status not in _PASSING
+            and self.errcode not in ("", "M_UNRECOGNIZED", "M_LIMIT_EXCEEDED")
+        )
+
+
+class Api:
+    """The requests of one account to one homeserver.
+
+    Args:
+        base_url: of the homeserver, without `/_matrix`.
+    """
+
+    def __init__(self, base_url: str) -> None:
+        self.base_url = base_url.rstrip("/")
+        self.token: str | None = None
+        self._session: aiohttp.ClientSession | None = None
+        self._proxy = _proxy_for(self.base_url)
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: Mapping[str, Any] | None = None,
+        timeout_s: float = REQUEST_TIMEOUT_S,
+        token: bool = True,
+    ) -> dict[str, Any]:
+        """Ask, and give the answer's JSON object.
+
+        Args:
+            method: of HTTP.
+            path: below the base URL, encoded, with its query.
+            body: a JSON object.
+            timeout_s: for everything together.
+            token: whether to show the access token.
+
+        Raises:
+            Unreachable: no answer came.
+            Refused: an error came, or what is no JSON object.
+        """
+        headers = {"Authorization": f"Bearer {self.token}"} if token else {}
+        data = None
+        if body is not None:
+            data = orjson.dumps(body)
+            headers["Content-Type"] = "application/json"
+        url = URL(f"{self.base_url}{path}", encoded=True)
+        timeout = aiohttp.ClientTimeout(total=timeout_s, sock_connect=CONNECT_TIMEOUT_S)
+        try:
+            async with self._open().request(
+                method,
+                url,
+                data=data,
+                headers=headers,
+                timeout=timeout,
+                proxy=self._proxy,
+                allow_redirects=False,
+            ) as response:
+                return _parsed(response, await _read(response))
+        except aiohttp.ClientConnectorError as error:
+            raise Unreachable(_why(error), never_sent=True) from None
+        except aiohttp.ConnectionTimeoutError:
+            raise Unreachable("connecting took too long", never_sent=True) from None
+        except (TimeoutError, asyncio.IncompleteReadError):
+            raise Unreachable("no answer came in time", never_sent=False) from None
+        except (aiohttp.ClientError, OSError) as error:
+            raise Unreachable(_why(error), never_sent=False) from None
+
+    def _open(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            self._session = aiohttp.ClientSession(
+                cookie_jar=aiohttp.DummyCookieJar(), read_bufsize=2**18
+            )
+        return self._session
+
+    async def close(self) -> None:
+        """Close the connections; the next request opens new ones."""
+        session, self._session = self._session, None
+        if session is not None:
+            await session.close()
+
+
+async def base_url_of(homeserver: str) -> str:
+    """The base URL for what the roster says: a URL, or a server name to look up.
+
+    "Server Discovery, Well-known URI": without a document the name itself is the server.
+
+    Raises:
+        Unreachable: the lookup got no answer.
+        Refused: it got one that leads nowhere.
+    """
+    if "://" in homeserver:
+        return homeserver
+    origin = Api(f"https://{homeserver}")
+    try:
+        document = await origin.request("GET", "/.well-known/matrix/client", token=False)
+    except Refused as refusal:
+        if refusal.status == 404:
+            return origin.base_url
+        raise
+    finally:
+        await origin.close()
+    found = document.get("m.homeserver")
+    url = found.get("base_url") if isinstance(found, dict) else None
+    if not isinstance(url, str) or urlsplit(url).scheme not in ("https", "http"):
+        raise Refused(200, "", f"{homeserver}/.well-known/matrix/client names no base_url")
+    return url
+
+
+def path(*parts: str) -> str:
+    """A path below `/_matrix/client/v3`, with its parts encoded."""
+    return "/_matrix/client/v3/" + "/".join(quote(part, safe="") for part in parts)
+
+
+def _proxy_for(base_url: str) -> str | None:
+    """The proxy that the environment names (`HTTPS_PROXY`, `NO_PROXY`), read once."""
+    parts = urlsplit(base_url)
+    if not parts.hostname or proxy_bypass(parts.hostname):
+        return None
+    proxies = getproxies()
+    return proxies.get(parts.scheme) or proxies.get("all")
+
+
+async def _read(response: aiohttp.ClientResponse) -> bytes:
+    length = response.content_length
+    if length is not None and length <= MAX_ANSWER_BYTES:
+        return await response.read()
+    chunks, size = [], 0
+    async for chunk in response.content.iter_any():
+        chunks.append(chunk)
+        size += len(chunk)
+        if size > MAX_ANSWER_BYTES:
+            raise Refused(response.status, "", f"more than {MAX_ANSWER_BYTES} bytes came")
+    return b"".join(chunks)
+
+
+def _parsed(response: aiohttp.ClientResponse, raw: bytes) -> dict[str, Any]:
+    try:
+        found = orjson.loads(raw)
+    except orjson.JSONDecodeError:
+        found = _with_surrogates(raw)
+    if response.status == 200 and isinstance(found, dict):
+        return found
+    if not isinstance(found, dict):
+        raise Refused(response.status, "", "and no JSON object")
+    raise _refusal(response, found)
+
+
+def _with_surrogates(raw: bytes) -> Any:
+    """JSON that orjson refuses, for lone surrogates (events.py replaces them)."""
+    try:
+        return json.loads(raw)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _refusal(response: aiohttp.ClientResponse, found: dict[str, Any]) -> Refused:
+    errcode, error = found.get("errcode"), found.get("error")
+    return Refused(
+        response.status,
+        errcode[:100] if isinstance(errcode, str) else "",
+        error[:300] if isinstance(error, str) else "",
+        retry_after_s=_retry_after_s(response, found),
+        soft_logout=found.get("soft_logout") is True,
+    )
+
+
+def _retry_after_s(response: aiohttp.ClientResponse, found: dict[str, Any]) -> float | None:
+    """How long the server wants us to wait ("Rate limiting"), in seconds, an hour at most."""
+    milliseconds = found.get("retry_after_ms")
+    if isinstance(milliseconds, int | float) and milliseconds >= 0:
+        return min(milliseconds / 1000, 3600.0)
+    header = response.headers.get("Retry-After", "")
+    if header.isascii() and header.isdecimal():
+        return min(float(header), 3600.0)
+    return None
+
+
+def _why(error: Exception) -> str:
+    """A network error in words; never an address, which may hold a proxy's password."""
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        return f"its certificate is not trusted: {error.certificate_error}"
+    if isinstance(error, aiohttp.ClientConnectorDNSError):
+        return "its name cannot be resolved"
+    cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
+    if isinstance(cause, OSError) and cause.strerror:
+        return cause.strerror.split(" [")[0]
+    if isinstance(error, aiohttp.ServerDisconnectedError):
+        return "it closed the connection without an answer"
+    return type(cause).__name__

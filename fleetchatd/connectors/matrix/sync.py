@@ -1,0 +1,96 @@
+"""What a `/sync` answer says of our room: pure parsing ("Syncing", GET /sync)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+from urllib.parse import quote
+
+import orjson
+
+from fleetchatd.connectors.matrix.events import mapping_of
+
+POLL_MS = 30_000
+TIMELINE_LIMIT = 100
+"""More is not given at once (Synapse caps it there), whatever a filter asks."""
+
+_NOTHING = {"types": [], "not_types": ["*"]}
+
+Place = Literal["join", "invite", "leave"]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One answer, reduced to our room.
+
+    Attributes:
+        place: under which heading the room came; None if there was nothing new of it.
+        state: state events before the timeline.
+        timeline: the newest events, oldest first.
+        limited: older events are missing before the timeline.
+        prev_batch: where those are to be had.
+    """
+
+    next_batch: str
+    place: Place | None = None
+    state: Sequence[Any] = ()
+    timeline: Sequence[Any] = ()
+    limited: bool = False
+    prev_batch: str | None = None
+
+
+def parse_answer(raw: Mapping[str, Any], room_id: str) -> Answer | None:
+    """The part of an answer that is about `room_id`; None if it is no answer at all."""
+    next_batch = raw.get("next_batch")
+    if not isinstance(next_batch, str) or not next_batch:
+        return None
+    rooms = mapping_of(raw.get("rooms"))
+    places: tuple[Place, ...] = ("join", "invite", "leave")
+    for place in places:
+        section = mapping_of(rooms.get(place)).get(room_id)
+        if isinstance(section, dict):
+            return _answer(next_batch, place, section)
+    return Answer(next_batch)
+
+
+def _answer(next_batch: str, place: Place, section: Mapping[str, Any]) -> Answer:
+    timeline = mapping_of(section.get("timeline"))
+    prev_batch = timeline.get("prev_batch")
+    state = section.get("invite_state" if place == "invite" else "state")
+    return Answer(
+        next_batch,
+        place,
+        state=_events(mapping_of(state)),
+        timeline=_events(timeline),
+        limited=timeline.get("limited") is True,
+        prev_batch=prev_batch if isinstance(prev_batch, str) else None,
+    )
+
+
+def _events(section: Mapping[Any, Any]) -> Sequence[Any]:
+    found = section.get("events")
+    return found if isinstance(found, list) else ()
+
+
+def sync_path(room_id: str, *, since: str | None, limit: int, timeout_ms: int) -> str:
+    """The path and query of a `/sync` that tells of one room only ("Filtering")."""
+    wanted = {
+        "presence": _NOTHING,
+        "account_data": _NOTHING,
+        "room": {
+            "rooms": [room_id],
+            "account_data": _NOTHING,
+            "ephemeral": _NOTHING,
+            "state": {"lazy_load_members": True, "include_redundant_members": True},
+            "timeline": {
+                "limit": limit,
+                "lazy_load_members": True,
+                "include_redundant_members": True,
+            },
+        },
+    }
+    query = f"filter={quote(orjson.dumps(wanted), safe='')}&timeout={timeout_ms}"
+    if since is not None:
+        query += f"&since={quote(since, safe='')}"
+    return f"/_matrix/client/v3/sync?{query}"
