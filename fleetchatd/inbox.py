@@ -12,10 +12,12 @@ from collections import Counter
 
 import structlog
 
-from fleetchatd.connectors.pauses import pause_s
 from fleetchatd.journal.base import Journal
 from fleetchatd.model import Batch
 from fleetchatd.outbox import Outbox
+
+AGAIN_S = 2.0
+"""How soon a batch is written again when the journal could not, in seconds."""
 
 log = structlog.get_logger("fleetchatd.inbox")
 
@@ -66,7 +68,12 @@ class Inbox:
             if self._waiting:
                 self._begin()
 
-        self._journal.commit(self._target, batch).add_done_callback(done)
+        try:
+            committed = self._journal.commit(self._target, batch)
+        except Exception as error:  # an event that no connector should make
+            self._failed(error, batch, futures)
+        else:
+            committed.add_done_callback(done)
 
     def _failed(
         self, error: BaseException, batch: Batch, futures: list[asyncio.Future[None]]
@@ -75,8 +82,7 @@ class Inbox:
         self._failures += 1
         if self._failures == 1:
             log.error("cannot journal what was received; trying again", reason=str(error))
-        delay_s = pause_s(self._failures, 1.0)
-        asyncio.get_running_loop().call_later(delay_s, self._write, batch, futures)
+        asyncio.get_running_loop().call_later(AGAIN_S, self._write, batch, futures)
 
 
 def _merged(batches: list[Batch]) -> Batch:

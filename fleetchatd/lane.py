@@ -55,6 +55,9 @@ class Outbox(Protocol):
     def settle(self, message: Message, state: State, error: str | None, *, lazy: bool) -> None:
         """Bring a message to its end."""
 
+    def give_back(self, message: Message) -> None:
+        """Note that the last attempt certainly sent nothing."""
+
     async def until_settled(self) -> None:
         """Wait until the ends noted so far are on disk."""
 
@@ -86,6 +89,7 @@ class Lane:
         self._in_hand: collections.deque[Message] = collections.deque()
         self._last_order = 0
         self._more = False
+        self._again = False
         self._confirmed: str | None = None
         self._deadline: asyncio.Timeout | None = None
 
@@ -95,7 +99,8 @@ class Lane:
         """Attempt this one first; its intent is on disk already."""
         self._first = message
         self.attempting = True
-        self._last_order = max(self._last_order, message.order)
+        if not self._more:  # else an older one was retried, and all after it is read again
+            self._last_order = message.order
 
     def offer(self, message: Message) -> None:
         """Take a message that was just accepted, or leave it in the journal for later."""
@@ -111,7 +116,7 @@ class Lane:
         """Read the journal again from an earlier place."""
         self._in_hand.clear()
         self._last_order = min(self._last_order, order)
-        self._more = True
+        self._more = self._again = True
 
     def confirm(self, remote_id: str) -> None:
         """The part under way was seen in the chat."""
@@ -129,8 +134,8 @@ class Lane:
     # -- working it off -------------------------------------------------------------------------
 
     async def run(self) -> None:
-        """Deliver until nothing is left."""
-        while not self.empty and not self._outbox.stopping:
+        """Deliver until nothing is left; what has begun goes back to the journal at a stop."""
+        while self._first is not None or not (self.empty or self._outbox.stopping):
             if self._first is not None:
                 message, self._first = self._first, None
                 await self._deliver(message, begun=True)
@@ -140,10 +145,17 @@ class Lane:
                 await self._read_more()
 
     async def _read_more(self) -> None:
-        await self._outbox.until_settled()  # else they would be read once more
-        found = self._outbox.journal.pending(
-            self._connector.target, self.thread_id, self._last_order, IN_HAND
-        )
+        if self._again:  # what has ended would be read once more if that were not on disk
+            self._again = False
+            await self._outbox.until_settled()
+        try:
+            found = self._outbox.journal.pending(
+                self._connector.target, self.thread_id, self._last_order, IN_HAND
+            )
+        except JournalError as error:
+            log.error("cannot read what is to be sent; trying again", reason=str(error))
+            await self._pauses.wait()
+            return
         self._more = len(found) == IN_HAND
         self._in_hand.extend(found)
         if found:
@@ -178,6 +190,8 @@ class Lane:
             try:
                 await self._outbox.journal.part_sent(message)
             except JournalError:
+                if self._outbox.stopping:
+                    return
                 await self._pauses.wait()
             else:
                 return
@@ -185,13 +199,16 @@ class Lane:
     async def _attempt(
         self, message: Message, part: OutboundPart, *, begun: bool
     ) -> Message | None:
-        """Send one part, however often that takes; None if the message ended without it."""
+        """Send one part, however often that takes; None if it is not to be sent any more."""
         while True:
             if not begun:
                 if not await self._until_sendable(message, part):
                     return None
                 if self._confirmed is not None:
                     return message.with_remote_id(self._confirmed)
+                if self._is_over(message):
+                    await self._resolve_expired(message, part)
+                    return None
                 if (ready := await self._begin(message)) is None:
                     return None
                 message, part = ready, ready.next_part(part.earlier_attempt)
@@ -222,7 +239,9 @@ class Lane:
                 return message.with_remote_id(result.remote_id)
 
     async def _until_sendable(self, message: Message, part: OutboundPart) -> bool:
-        """Wait for the connector; False if an ambiguous message's time is over before."""
+        """Wait for the connector; False at a stop, or once an ambiguous message's time is over."""
+        if self._outbox.stopping:
+            return False
         doubtful = part.earlier_attempt is not None
         try:
             async with asyncio.timeout(self._seconds_left(message) if doubtful else None):
@@ -230,7 +249,7 @@ class Lane:
         except TimeoutError:
             await self._resolve_expired(message, part)
             return False
-        return True
+        return not self._outbox.stopping
 
     async def _begin(self, message: Message) -> Message | None:
         """Write the intent down; None if the message is not to be sent any more."""
@@ -246,6 +265,8 @@ class Lane:
                 begun = await self._outbox.journal.begin_attempt(message, mark(self._connector))
             except JournalError as error:
                 self.attempting = False
+                if self._outbox.stopping:
+                    return None
                 await self._pause(message, error, None)
                 continue
             self.attempting = begun is not None
@@ -253,24 +274,32 @@ class Lane:
 
     async def _send(self, message: Message, part: OutboundPart) -> SendResult:
         try:
-            async with self._outbox.slots:
-                if self._outbox.stopping:
-                    raise SendDeferred("stopping")
-                async with asyncio.timeout(self._seconds_left(message)) as self._deadline:
-                    return await self._connector.send(part)
+            return await self._send_in_time(message, part)
         except TimeoutError:
             if self._confirmed is not None:
                 return SendResult(self._confirmed)
-            raise SendAmbiguous("it expired while an attempt was under way") from None
+            raise SendAmbiguous("it took too long") from None
+        except SendError:
+            raise
+        except Exception as error:  # a connector's bug must not stop all the others
+            log.exception("the connector broke while sending", fleetchat_message_id=message.id)
+            raise SendAmbiguous(f"the connector broke: {type(error).__name__}") from error
         finally:
             self._deadline = None
             self.attempting = False
+
+    async def _send_in_time(self, message: Message, part: OutboundPart) -> SendResult:
+        async with self._outbox.slots:
+            if self._outbox.stopping:
+                raise SendDeferred("stopping")
+            async with asyncio.timeout(self._seconds_left(message)) as self._deadline:
+                return await self._connector.send(part)
 
     def _give_back(self, message: Message, part: OutboundPart) -> Message:
         """Note that the attempt sent nothing; what an earlier one did stays open."""
         if part.earlier_attempt is not None:
             return message
-        self._outbox.journal.requeue(message).add_done_callback(_retrieved)
+        self._outbox.give_back(message)
         return replace(message, attempt=None, state=State.QUEUED)
 
     async def _pause(
@@ -297,11 +326,14 @@ class Lane:
 
     async def _resolve_expired(self, message: Message, part: OutboundPart) -> None:
         """Find out what an attempt before the expiry did; it is not repeated."""
+        if part.earlier_attempt is None:
+            self._outbox.settle(message, State.FAILED, "expired", lazy=False)
+            return
         result = None
         if isinstance(self._connector, LooksUp):
             try:
                 result = await self._connector.look_up(part)
-            except SendError as doubt:
+            except Exception as doubt:  # whatever a connector stumbles over
                 reason = f"expired, and whether an attempt before that arrived is unknown: {doubt}"
                 self._outbox.settle(message, State.UNKNOWN, reason, lazy=False)
                 return
@@ -316,9 +348,3 @@ class Lane:
         whole = len(message.remote_ids) == len(message.parts)
         state, error = (State.DELIVERED, None) if whole else (State.FAILED, "expired")
         self._outbox.settle(message, state, error, lazy=False)
-
-
-def _retrieved(future: asyncio.Future[None]) -> None:
-    """A requeue that fails is harmless: the message stays `sending`, the safe side."""
-    if not future.cancelled():
-        future.exception()

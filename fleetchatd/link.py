@@ -15,13 +15,16 @@ from fleetchatd.connectors.base import Closes, Connector, Context, MarksRead
 from fleetchatd.inbox import Inbox
 from fleetchatd.journal.base import Journal
 from fleetchatd.logs import hide
-from fleetchatd.model import ConnectorHealth, Secret
+from fleetchatd.model import ConnectorHealth, HealthStatus, Secret
 from fleetchatd.outbox import Outbox
 from fleetchatd.roster import Roster
 from fleetchatd.secrets import read_secret, store_login
 
 DETACH_GRACE_S = 10.0
 """How long attempts under way may take to end when the connector is let go of, in seconds."""
+
+BROKEN_S = 1.0
+"""How long a receiver that broke stays down at least, in seconds."""
 
 log = structlog.get_logger("fleetchatd.connector")
 
@@ -102,7 +105,8 @@ class Link:
                 log.exception("the receiver broke; starting it again")
                 self._crash = f"the receiver broke: {type(error).__name__}; see the log"
             self._changed()
-            await self.context.pauses.wait()
+            # Not cut short by what is sent meanwhile: it would break at every message.
+            await self.context.pauses.wait(at_least_s=BROKEN_S)
             self._crash = None
 
     async def stop(self) -> None:
@@ -112,20 +116,26 @@ class Link:
             await asyncio.wait([self._task])
         await self._outbox.detach(DETACH_GRACE_S)
         if isinstance(self.connector, Closes):
-            await self.connector.close()
+            try:
+                await self.connector.close()
+            except Exception:
+                log.exception("the connector broke while it was let go of")
 
     def health(self) -> ConnectorHealth:
         """The connector's, unless its receiver broke."""
         health = self.connector.health()
         if self._crash is None:
             return health
-        status = "down" if health.status == "down" else "degraded"
+        status: HealthStatus = "down" if health.status == "down" else "degraded"
         return replace(health, status=status, receiving=False, detail=health.detail or self._crash)
 
     async def mark_read(self, event_id: str) -> None:
         """Show in the chat what was read, where the chat has such a thing."""
         if isinstance(self.connector, MarksRead):
-            await self.connector.mark_read(event_id)
+            try:
+                await self.connector.mark_read(event_id)
+            except Exception:
+                log.exception("the connector broke while it showed what was read")
 
     @property
     def counts(self) -> Mapping[str, int]:

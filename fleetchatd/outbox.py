@@ -17,6 +17,7 @@ import structlog
 
 from fleetchatd.connectors.base import Connector
 from fleetchatd.connectors.pauses import Pauses
+from fleetchatd.errors import JournalError
 from fleetchatd.journal.base import Acceptance, Journal
 from fleetchatd.lane import Lane, mark, split
 from fleetchatd.model import Draft, Message, State
@@ -26,6 +27,8 @@ AT_ONCE = 8
 
 RESETTLE_S = 2.0
 """How soon the end of a message is written again when the journal could not, in seconds."""
+
+_NOBODY_KNOWS = "expired, and only the connector of then could tell whether an attempt arrived"
 
 log = structlog.get_logger("fleetchatd.outbox")
 
@@ -57,6 +60,7 @@ class Outbox:
         self._pauses = Pauses()
         self._lanes: dict[str | None, Lane] = {}
         self._tasks: dict[Lane, asyncio.Task[None]] = {}
+        self._accepting: Counter[str | None] = Counter()
         self._sendable = asyncio.Event()
         self._waiters: dict[str, list[asyncio.Future[Message | None]]] = {}
         self._unsettled = 0
@@ -78,17 +82,26 @@ class Outbox:
             JournalError: it was not taken in.
         """
         assert self._connector is not None
-        connector = self._connector
+        connector, thread_id = self._connector, draft.thread_id
         accepted: asyncio.Future[Acceptance] = asyncio.get_running_loop().create_future()
-        lane = None
-        if draft.thread_id not in self._lanes and self._sendable.is_set() and not self.stopping:
-            lane = self._lanes[draft.thread_id] = self._lane(connector, draft.thread_id)
+        parts = split(connector, draft)
+        lane = attempt = None
+        quiet = thread_id not in self._lanes and not self._accepting[thread_id]
+        if quiet and self._sendable.is_set():
+            attempt = mark(connector)
+            lane = self._lanes[thread_id] = self._lane(connector, thread_id)
+            self._wait_for_one()
+        self._accepting[thread_id] += 1
 
         def done(acceptance: Acceptance | None, error: Exception | None) -> None:
+            self._accepting[thread_id] -= 1
+            if not self._accepting[thread_id]:
+                del self._accepting[thread_id]
             if acceptance is not None and acceptance.created:
                 self._taken_in(acceptance.message, lane, watched=watched)
             if lane is not None:
                 self._run(lane)
+                self._one_written()
             if accepted.done():
                 return
             if acceptance is not None:
@@ -100,8 +113,8 @@ class Outbox:
             draft,
             key=key,
             target=connector.target,
-            parts=split(connector, draft),
-            mark=None if lane is None else mark(connector),
+            parts=parts,
+            mark=attempt,
             done=done,
         )
         return await accepted
@@ -112,14 +125,18 @@ class Outbox:
             self._waiters.setdefault(message.id, [])
         if message.expires_at is not None:
             self._expiry_moved.set()
-        if reserved is not None:
-            reserved.start_with(message)
-        else:
+        if reserved is None:
             self._offer(message)
+        elif self.stopping:
+            self.give_back(message)
+        else:
+            reserved.start_with(message)
 
     def _offer(self, message: Message) -> None:
         if self._connector is None or self.stopping:
             return  # it is in the journal: the next connector reads it there
+        if message.target != self._connector.target and not message.portable:
+            return  # it was accepted for another, and waits for that one
         lane = self._lanes.get(message.draft.thread_id)
         if lane is None:
             lane = self._lanes[message.draft.thread_id] = self._lane(
@@ -166,10 +183,9 @@ class Outbox:
         Raises:
             JournalError: it could not be written down.
         """
-        message = await self.journal.cancel(message_id, self._kind)
-        if message is not None:
-            self._told(message)
-        return message
+        written = self.journal.cancel(message_id, self._kind)
+        written.add_done_callback(_then(self._told))
+        return await asyncio.shield(written)  # a client that goes away takes nothing back
 
     async def retry(self, message_id: str) -> Message | None:
         """Queue a failed message again; None if it is not failed.
@@ -177,10 +193,13 @@ class Outbox:
         Raises:
             JournalError: it could not be written down.
         """
-        message = await self.journal.retry(message_id)
-        if message is not None and self._connector is not None:
+        written = self.journal.retry(message_id)
+        written.add_done_callback(_then(self._queued_again))
+        return await asyncio.shield(written)
+
+    def _queued_again(self, message: Message) -> None:
+        if self._connector is not None:
             self._read_again(self._connector, message.draft.thread_id, message.order - 1)
-        return message
 
     def _read_again(self, connector: Connector, thread_id: str | None, order: int) -> None:
         lane = self._lanes.get(thread_id)
@@ -241,7 +260,8 @@ class Outbox:
 
     def _run(self, lane: Lane) -> None:
         if lane.empty or self.stopping:
-            self._lanes.pop(lane.thread_id, None)
+            if self._lanes.get(lane.thread_id) is lane:
+                del self._lanes[lane.thread_id]
             return
         self._tasks[lane] = self._spawn(self._run_lane(lane))
 
@@ -261,16 +281,13 @@ class Outbox:
 
     def settle(self, message: Message, state: State, error: str | None, *, lazy: bool) -> None:
         """Bring a message to its end, and write that again until it is on disk."""
-        self._unsettled += 1
-        self._all_settled.clear()
+        self._wait_for_one()
 
         def done(settled: Message | None, failure: Exception | None) -> None:
             if failure is not None and not self.stopping:
                 asyncio.get_running_loop().call_later(RESETTLE_S, write, False)
                 return
-            self._unsettled -= 1
-            if not self._unsettled:
-                self._all_settled.set()
+            self._one_written()
             if settled is not None:
                 self._told(settled)
 
@@ -279,8 +296,31 @@ class Outbox:
 
         write(lazy and message.id not in self._waiters)
 
+    def give_back(self, message: Message) -> None:
+        """Note that the last attempt of a message certainly sent nothing.
+
+        If that cannot be written, the message stays `sending`, which is the safe side.
+        """
+        self._wait_for_one()
+
+        def done(written: asyncio.Future[None]) -> None:
+            if not written.cancelled():
+                written.exception()
+            self._one_written()
+
+        self.journal.requeue(message).add_done_callback(done)
+
+    def _wait_for_one(self) -> None:
+        self._unsettled += 1
+        self._all_settled.clear()
+
+    def _one_written(self) -> None:
+        self._unsettled -= 1
+        if not self._unsettled:
+            self._all_settled.set()
+
     async def until_settled(self) -> None:
-        """Wait until the ends noted so far are on disk."""
+        """Wait until what was noted so far is on disk."""
         await self._all_settled.wait()
 
     def _told(self, message: Message) -> None:
@@ -304,22 +344,43 @@ class Outbox:
     async def expire(self) -> None:
         """End messages whose time is over, until cancelled."""
         while True:
-            self._expiry_moved.clear()
-            when = self.journal.next_expiry()
             try:
-                wait_s = None if when is None else max(0.0, when - self.clock())
-                async with asyncio.timeout(wait_s):
-                    await self._expiry_moved.wait()
-            except TimeoutError:
-                await self._expire_due()
+                await self._expire_next()
+            except JournalError as error:
+                log.error("cannot see what expires; trying again", reason=str(error))
+                await asyncio.sleep(RESETTLE_S)
+
+    async def _expire_next(self) -> None:
+        self._expiry_moved.clear()
+        when = self.journal.next_expiry()
+        try:
+            wait_s = None if when is None else max(0.0, when - self.clock())
+            async with asyncio.timeout(wait_s):
+                await self._expiry_moved.wait()
+        except TimeoutError:
+            await self._expire_due()
 
     async def _expire_due(self) -> None:
         due = self.journal.expired(self.clock(), 100)
         for message in due:
-            # What was attempted is resolved by its lane, which may know more of it.
             lane = self.under_way.get(message.next_part(None).transaction_id)
             if message.attempt is None and (lane is None or not lane.attempting):
                 self.settle(message, State.FAILED, "expired", lazy=False)
+            elif self._connector is not None and message.target != self._connector.target:
+                self.settle(message, State.UNKNOWN, _NOBODY_KNOWS, lazy=False)
+            # What was attempted here is resolved by its lane, which may know more of it.
         await self.until_settled()
         if due:
             await asyncio.sleep(1.0)  # those left to their lanes come up again
+
+
+def _then(tell: Callable[[Message], None]) -> Callable[[asyncio.Future[Message | None]], None]:
+    """Tell what came of a write, also when whoever asked for it has gone."""
+
+    def done(written: asyncio.Future[Message | None]) -> None:
+        if written.cancelled() or written.exception() is not None:
+            return
+        if (message := written.result()) is not None:
+            tell(message)
+
+    return done

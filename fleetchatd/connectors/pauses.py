@@ -35,12 +35,13 @@ class Pauses:
         """Count a failure and sleep until it is time to try again.
 
         Args:
-            at_least_s: what the server asked for; it is obeyed whatever else succeeds.
+            at_least_s: what the server asked for; it is obeyed whatever else succeeds. A server
+                that asks for nothing gets our own pause all the same.
         """
         self.failures += 1
         length_s = pause_s(self.failures, random.random())  # noqa: S311 - not for secrecy
         if at_least_s is not None:
-            await asyncio.sleep(at_least_s)
+            await asyncio.sleep(max(at_least_s, length_s))
             return
         self._over.clear()
         try:
