@@ -88,9 +88,12 @@ def health_page(health: dict[str, object]) -> str:
     """The daemon's health, its status first."""
     connector, outbox = _object(health.get("connector")), _object(health.get("outbox"))
     journal, roster = _object(health.get("journal")), _object(health.get("roster"))
+    problems = _list(health.get("problems"))
+    detail = connector.get("detail")
     rows = [
+        *(["problem", line(problem)] for problem in problems),
         ["connector", f"{line(connector.get('kind'))}: {_abilities(connector)}"],
-        ["", line(connector.get("detail"))],
+        ["", "" if detail in problems else line(detail)],
         ["", _if_any("last heard from the chat {} ago", connector.get("last_receive_age_s"))],
         ["outbox", ", ".join(f"{line(outbox.get(name))} {name}" for name in _OUTBOX)],
         ["", _if_any("the oldest has waited for {}", outbox.get("oldest_age_s"))],
@@ -166,4 +169,8 @@ def _object(value: object) -> dict[str, object]:
 
 
 def _objects(value: object) -> list[dict[str, object]]:
-    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
+    return [one for one in _list(value) if isinstance(one, dict)]
+
+
+def _list(value: object) -> list[object]:
+    return value if isinstance(value, list) else []

@@ -7,6 +7,7 @@ from tests.unit.client.scripted import ScriptedDaemon, problem, reply
 
 HEALTH = {
     "status": "ok",
+    "problems": ["the disk is nearly full"],
     "version": "0.1.0",
     "uptime_s": 12.3,
     "roster": {"path": "/etc/roster.yaml", "loaded_at": "…", "error": None},
@@ -55,6 +56,7 @@ def test_health_says_what_a_person_must_know(daemon: ScriptedDaemon, run: Run) -
     daemon.on("GET", "/v1/health", reply(200, HEALTH))
     assert run("health").out.splitlines() == [
         "ok  fleetchatd 0.1.0, up 12 s",
+        "problem     the disk is nearly full",
         "connector   matrix: reachable, authenticated, not receiving",
         "            no answer for 20 s",
         "            last heard from the chat 1.2 s ago",
@@ -64,6 +66,11 @@ def test_health_says_what_a_person_must_know(daemon: ScriptedDaemon, run: Run) -
         "roster      /etc/roster.yaml",
         "subscriber  me: live, 7 behind",
     ]
+
+
+def test_health_says_nothing_twice(daemon: ScriptedDaemon, run: Run) -> None:
+    daemon.on("GET", "/v1/health", reply(200, HEALTH | {"problems": ["no answer for 20 s"]}))
+    assert run("health").out.count("no answer for 20 s") == 1
 
 
 def test_ack_takes_the_name_either_way(daemon: ScriptedDaemon, run: Run) -> None:
