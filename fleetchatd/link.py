@@ -15,7 +15,7 @@ from fleetchatd.connectors.base import Closes, Connector, Context, MarksRead
 from fleetchatd.inbox import Inbox
 from fleetchatd.journal.base import Journal
 from fleetchatd.logs import hide
-from fleetchatd.model import ConnectorHealth, HealthStatus, Secret
+from fleetchatd.model import ConnectorHealth, Secret
 from fleetchatd.outbox import Outbox
 from fleetchatd.roster import Roster
 from fleetchatd.secrets import read_secret, store_login
@@ -126,8 +126,9 @@ class Link:
         health = self.connector.health()
         if self._crash is None:
             return health
-        status: HealthStatus = "down" if health.status == "down" else "degraded"
-        return replace(health, status=status, receiving=False, detail=health.detail or self._crash)
+        if health.status == "down":
+            return replace(health, receiving=False)
+        return replace(health, status="degraded", receiving=False, detail=self._crash)
 
     async def mark_read(self, event_id: str) -> None:
         """Show in the chat what was read, where the chat has such a thing."""
