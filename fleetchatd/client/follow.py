@@ -29,9 +29,11 @@ LONGEST_PAUSE_S = 30.0
 LONGEST_ABSENCE_S = 5.0
 """To look for a daemon on this machine costs nothing, and the operator may be waiting."""
 
+_ENDING = (signal.SIGTERM, signal.SIGHUP)
+
 
 class Terminated(BaseException):
-    """SIGTERM arrived."""
+    """A signal arrived that ends the program; `args` holds its number."""
 
 
 def follow(args: Namespace) -> None:
@@ -42,13 +44,19 @@ def follow(args: Namespace) -> None:
         ClientError: the name is in use, was taken over or deleted.
         OutputError: standard output cannot be written.
     """
-    signal.signal(signal.SIGTERM, _terminate)
+    # What is ignored (`nohup`) stays ignored.
+    ours = [one for one in _ENDING if signal.getsignal(one) is signal.SIG_DFL]
+    for number in ours:
+        signal.signal(number, _terminate)
     try:
         Follower(args).run()
-    except Terminated:
-        # Children are gone by now: die of the signal, as the sender of it expects.
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        signal.raise_signal(signal.SIGTERM)
+    except Terminated as end:
+        # The command is gone by now: die of the signal, as its sender expects.
+        signal.signal(end.args[0], signal.SIG_DFL)
+        signal.raise_signal(end.args[0])
+    finally:
+        for number in ours:
+            signal.signal(number, signal.SIG_DFL)
 
 
 def pauses() -> Iterator[float]:
@@ -144,5 +152,5 @@ class Follower:
         raise ClientError(f"the subscriber {self._args.name} was deleted")
 
 
-def _terminate(_signal: int, _frame: FrameType | None) -> None:
-    raise Terminated
+def _terminate(number: int, _frame: FrameType | None) -> None:
+    raise Terminated(number)

@@ -6,6 +6,8 @@ and what comes from the chat is neutralised here (output.py).
 
 from __future__ import annotations
 
+import json
+
 from fleetchatd.client import output
 from fleetchatd.client.output import clock, line, paint, text
 
@@ -42,7 +44,7 @@ def event_line(event: dict[str, object]) -> str:
     elif kind == "gap":
         said = f"events are missing{_reason(event.get('detail'))}"
     else:
-        said = f"({line(kind)}) {line(event)}"
+        said = f"({line(kind)}) {line(json.dumps(event, ensure_ascii=False))}"
     return f"{line(event.get('seq')):>6}  {_spoken(event, who, said)}\n"
 
 

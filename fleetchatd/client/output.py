@@ -59,8 +59,12 @@ def write_json(*sources: str) -> None:
 
 def note(words: str) -> None:
     """Say something beside the output, on standard error."""
-    if sys.stderr is not None:
+    if sys.stderr is None:
+        return
+    try:
         print(f"fleetchat: {text(words)}", file=sys.stderr, flush=True)
+    except OSError:  # nobody listens, and there is nowhere else to say so
+        return
 
 
 def on_terminal() -> bool:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -30,3 +31,18 @@ def run(daemon: ScriptedDaemon, capsys: pytest.CaptureFixture[str]) -> Run:
         return Result(code, out, err)
 
     return run
+
+
+@pytest.fixture
+def signals_reach_children() -> Iterator[None]:
+    """Under `nohup`, or behind a shell's `&`, children would inherit signals that are ignored."""
+    ignored = [
+        number
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        if signal.getsignal(number) is signal.SIG_IGN
+    ]
+    for number in ignored:
+        signal.signal(number, signal.SIG_DFL)
+    yield
+    for number in ignored:
+        signal.signal(number, signal.SIG_IGN)

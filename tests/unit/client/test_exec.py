@@ -78,8 +78,14 @@ def test_a_command_need_not_read_its_input(daemon: ScriptedDaemon, run: Run) -> 
     assert daemon.acknowledged == [4]
 
 
+@pytest.mark.usefixtures("signals_reach_children")
 @pytest.mark.parametrize(
-    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, -signal.SIGTERM)]
+    ("number", "code"),
+    [
+        (signal.SIGINT, 130),
+        (signal.SIGTERM, -signal.SIGTERM),
+        (signal.SIGHUP, -signal.SIGHUP),
+    ],
 )
 def test_a_signal_ends_the_command_and_its_children_too(
     daemon: ScriptedDaemon, tmp_path: Path, number: signal.Signals, code: int

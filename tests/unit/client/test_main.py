@@ -203,6 +203,13 @@ def test_a_daemon_that_never_answers_is_given_up(
     assert "did not answer within 0.2 s" in result.err
 
 
+def test_a_closed_standard_error_changes_nothing(daemon: ScriptedDaemon) -> None:
+    daemon.on("GET", "/v1/subscribers", reply(404, {"detail": "no"}))
+    for script in ('"$@" subscribers 2>&-', '"$@" subscribers 2>/dev/full'):
+        assert daemon.run_in_shell(script).code == 1
+
+
+@pytest.mark.usefixtures("signals_reach_children")
 def test_an_interrupt_is_exit_130_without_a_traceback(daemon: ScriptedDaemon) -> None:
     daemon.on("POST", "/v1/messages", Line.wait_for_hang_up)
     client = daemon.start_client("send", "hi")

@@ -4,6 +4,7 @@ import json
 import os
 import pty
 import re
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import given
@@ -23,6 +24,19 @@ JSON_VALUES = st.recursive(
 )
 TYPES = ["message", "edit", "redaction", "reaction", "delivery", "connector", "gap", "new", None]
 FIELDS = ["seq", "time", "sender", "sender_name", "text", "thread_id", "id", "target", "key"]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def no_terminal() -> Iterator[None]:
+    """These tests read what a program would, also under `pytest -s`."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(output, "on_terminal", lambda: False)
+        yield
+
+
+def test_an_event_of_a_later_version_is_shown_whole() -> None:
+    shown = looks.event_line({"type": "poll", "seq": 7, "choices": ["a", "ü"]})
+    assert shown.endswith('(poll) {"type": "poll", "seq": 7, "choices": ["a", "ü"]}\n')
 
 
 @given(st.sampled_from(TYPES), st.dictionaries(st.sampled_from(FIELDS), JSON_VALUES))

@@ -214,8 +214,14 @@ def test_a_reader_that_has_seen_enough_ends_it_quietly(daemon: ScriptedDaemon) -
     assert daemon.acknowledged == [4]
 
 
+@pytest.mark.usefixtures("signals_reach_children")
 @pytest.mark.parametrize(
-    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, -signal.SIGTERM)]
+    ("number", "code"),
+    [
+        (signal.SIGINT, 130),
+        (signal.SIGTERM, -signal.SIGTERM),
+        (signal.SIGHUP, -signal.SIGHUP),
+    ],
 )
 def test_a_signal_ends_it_without_a_traceback(
     daemon: ScriptedDaemon, number: signal.Signals, code: int
