@@ -3,6 +3,8 @@
 SHELL := /bin/sh
 MAKEFLAGS += --no-print-directory
 export PYTHON
+# The tests install a homeserver. Compiled, it starts twice as fast.
+export UV_COMPILE_BYTECODE := 1
 BIN := .venv/bin
 
 .PHONY: help run demo test test-long bench lint format setup clean

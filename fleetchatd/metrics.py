@@ -60,8 +60,8 @@ def _families(numbers: Numbers) -> Iterable[Metric]:
     yield messages
     for name, value in {"refused_senders": 0, **numbers.connector}.items():
         yield CounterMetricFamily(f"fleetchatd_{name}", _sentence(name), value=value)
-    for name, help_text, value in _gauges(numbers.health):
-        yield GaugeMetricFamily(f"fleetchatd_{name}", help_text, value=value)
+    for name, help_text, level in _gauges(numbers.health):
+        yield GaugeMetricFamily(f"fleetchatd_{name}", help_text, value=level)
     lag = GaugeMetricFamily("fleetchatd_subscriber_lag", "Events not acknowledged", labels=["name"])
     for subscriber in numbers.health["subscribers"]:
         lag.add_metric([subscriber["name"]], subscriber["lag"])

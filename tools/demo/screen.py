@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+import unicodedata
 
 COLOURS = {"ann": "36", "mos": "33", "note": "1", "dim": "2", "good": "32", "bad": "31"}
 
@@ -21,7 +22,8 @@ class Screen:
         first, *more = text.splitlines()
         about = what if took_s is None else f"{what}  {took_s * 1000:.0f} ms".lstrip()
         arrow = self._in("dim", "──▶")
-        self._line(f"{self._in(who, who)} {arrow} {whom}  {first:<56} {self._in('dim', about)}")
+        said = first + " " * (56 - columns(first))
+        self._line(f"{self._in(who, who)} {arrow} {whom}  {said} {self._in('dim', about)}")
         for line in more:
             print(f"{'':>21}{line}", flush=True)
 
@@ -35,3 +37,8 @@ class Screen:
 
     def _in(self, colour: str, text: str) -> str:
         return f"\033[{COLOURS[colour]}m{text}\033[0m" if self._colour and text else text
+
+
+def columns(text: str) -> int:
+    """How wide a terminal shows it: an emoji takes two columns."""
+    return sum(2 if unicodedata.east_asian_width(sign) in "WF" else 1 for sign in text)
