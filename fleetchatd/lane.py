@@ -3,7 +3,7 @@
 Before an attempt, the intent is on disk (`begin_attempt`); after it, the outcome is. A crash
 between the two leaves a message `sending`, and the next process knows that it may be out.
 
-    queued ──begin_attempt──▶ sending ──answer──────────▶ delivered | failed | unknown
+    queued ──begin_attempts─▶ sending ──answer──────────▶ delivered | failed | unknown
        ▲                        │  ▲
        └──certainly not sent────┘  └── perhaps sent: again, under the same transaction id
 """
@@ -12,9 +12,10 @@ from __future__ import annotations
 
 import asyncio
 import collections
+import functools
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Protocol
+from typing import Protocol, cast
 
 import structlog
 
@@ -33,6 +34,12 @@ from fleetchatd.model import Draft, Message, OutboundPart, SendResult, State
 
 IN_HAND = 64
 """How many messages of a thread are held in memory; the others wait in the journal."""
+
+AHEAD = 16
+"""How many messages have their intent written in one commit while the chat answers at once."""
+
+SLOW_S = 0.5
+"""An answer that takes longer, in seconds: what was begun ahead is not begun any more."""
 
 ECHO_GRACE_S = 2.0
 """How long an answer may come after the message was seen in the room, in seconds."""
@@ -55,23 +62,29 @@ class Outbox(Protocol):
     def settle(self, message: Message, state: State, error: str | None, *, lazy: bool) -> None:
         """Bring a message to its end."""
 
-    def give_back(self, message: Message) -> None:
-        """Note that the last attempt certainly sent nothing."""
+    def give_back(self, message: Message, *, tried: bool) -> None:
+        """Note that nothing was sent since the intent was written."""
 
     async def until_settled(self) -> None:
         """Wait until the ends noted so far are on disk."""
 
 
+@functools.cache
+def _has(connector: type[Connector], ability: type) -> bool:
+    """Whether a kind of connector has an optional protocol; asking that anew each time is slow."""
+    return issubclass(connector, ability)
+
+
 def split(connector: Connector, draft: Draft) -> tuple[str, ...]:
     """The parts that a draft goes out in."""
-    if isinstance(connector, Splits):
-        return connector.split(draft.text, draft.format)
+    if _has(type(connector), Splits):
+        return cast("Splits", connector).split(draft.text, draft.format)
     return (draft.text,)
 
 
 def mark(connector: Connector) -> str:
     """What must be remembered before an attempt."""
-    return connector.mark() if isinstance(connector, Marks) else ""
+    return cast("Marks", connector).mark() if _has(type(connector), Marks) else ""
 
 
 class Lane:
@@ -86,7 +99,9 @@ class Lane:
         self._connector = connector
         self._pauses = pauses
         self._first: Message | None = None
+        self._ahead: collections.deque[Message] = collections.deque()
         self._in_hand: collections.deque[Message] = collections.deque()
+        self._flowing = False
         self._last_order = 0
         self._more = False
         self._again = False
@@ -114,9 +129,23 @@ class Lane:
 
     def read_from(self, order: int) -> None:
         """Read the journal again from an earlier place."""
+        self.take_back()
+        if self._in_hand:
+            order = min(order, self._in_hand[0].order - 1)
         self._in_hand.clear()
         self._last_order = min(self._last_order, order)
         self._more = self._again = True
+
+    def take_back(self) -> None:
+        """Begin nothing ahead: what was, and was not sent, is queued again."""
+        self._flowing = False
+        while self._ahead:
+            message = self._ahead.pop()
+            self._outbox.give_back(message, tried=False)
+            again = replace(
+                message, attempt=None, attempts=message.attempts - 1, state=State.QUEUED
+            )
+            self._in_hand.appendleft(again)
 
     def confirm(self, remote_id: str) -> None:
         """The part under way was seen in the chat."""
@@ -129,20 +158,40 @@ class Lane:
     @property
     def empty(self) -> bool:
         """Whether nothing is left for it to do."""
-        return self._first is None and not self._in_hand and not self._more
+        return not (self._first or self._ahead or self._in_hand or self._more)
 
     # -- working it off -------------------------------------------------------------------------
 
     async def run(self) -> None:
         """Deliver until nothing is left; what has begun goes back to the journal at a stop."""
-        while self._first is not None or not (self.empty or self._outbox.stopping):
+        while self._first or self._ahead or not (self.empty or self._outbox.stopping):
             if self._first is not None:
                 message, self._first = self._first, None
                 await self._deliver(message, begun=True)
-            elif self._in_hand:
-                await self._deliver(self._in_hand.popleft(), begun=False)
-            else:
+            elif self._ahead:
+                await self._deliver(self._ahead.popleft(), begun=True)
+            elif not self._in_hand:
                 await self._read_more()
+            elif not self._flowing or not await self._begin_ahead():
+                await self._deliver(self._in_hand.popleft(), begun=False)
+
+    async def _begin_ahead(self) -> bool:
+        """Write the intents of the next few in one commit; False if one by one is the way."""
+        fresh: list[Message] = []
+        while self._in_hand and len(fresh) < AHEAD and _is_fresh(self._in_hand[0]):
+            fresh.append(self._bound(self._in_hand.popleft()))
+        try:
+            self.attempting = len(fresh) > 1
+            if self.attempting:
+                attempt = mark(self._connector)
+                begun = await self._outbox.journal.begin_attempts(fresh, attempt)
+                self._ahead.extend(message for message in begun if message is not None)
+                self.attempting = bool(self._ahead)
+                return True
+        except JournalError:
+            self.attempting = False
+        self._in_hand.extendleft(reversed(fresh))
+        return False
 
     async def _read_more(self) -> None:
         if self._again:  # what has ended would be read once more if that were not on disk
@@ -181,7 +230,7 @@ class Lane:
                 return
             message, earlier, begun = after, None, False
             if len(message.remote_ids) == len(message.parts):
-                self._outbox.settle(message, State.DELIVERED, None, lazy=not self._in_hand)
+                self._outbox.settle(message, State.DELIVERED, None, lazy=True)
                 return
             await self._until_written(message)
 
@@ -200,6 +249,10 @@ class Lane:
         self, message: Message, part: OutboundPart, *, begun: bool
     ) -> Message | None:
         """Send one part, however often that takes; None if it is not to be sent any more."""
+        if begun and self._is_over(message):
+            self.attempting = bool(self._ahead)
+            self._outbox.settle(message, State.FAILED, "expired", lazy=False)
+            return None
         while True:
             if not begun:
                 if not await self._until_sendable(message, part):
@@ -236,6 +289,7 @@ class Lane:
                 await self._pause(message, doubt, None)
             else:
                 self._pauses.succeeded()
+                self._flowing = True
                 return message.with_remote_id(result.remote_id)
 
     async def _until_sendable(self, message: Message, part: OutboundPart) -> bool:
@@ -253,16 +307,13 @@ class Lane:
 
     async def _begin(self, message: Message) -> Message | None:
         """Write the intent down; None if the message is not to be sent any more."""
-        if message.portable and message.target != self._connector.target:
-            message = replace(
-                message,
-                target=self._connector.target,
-                parts=split(self._connector, message.draft),
-            )
+        message = self._bound(message)
         while True:
             self.attempting = True
             try:
-                begun = await self._outbox.journal.begin_attempt(message, mark(self._connector))
+                (begun,) = await self._outbox.journal.begin_attempts(
+                    [message], mark(self._connector)
+                )
             except JournalError as error:
                 self.attempting = False
                 if self._outbox.stopping:
@@ -271,6 +322,13 @@ class Lane:
                 continue
             self.attempting = begun is not None
             return begun
+
+    def _bound(self, message: Message) -> Message:
+        """The message as this connector sends it: cut anew if another was to."""
+        if not message.portable or message.target == self._connector.target:
+            return message
+        parts = split(self._connector, message.draft)
+        return replace(message, target=self._connector.target, parts=parts)
 
     async def _send(self, message: Message, part: OutboundPart) -> SendResult:
         try:
@@ -286,25 +344,34 @@ class Lane:
             raise SendAmbiguous(f"the connector broke: {type(error).__name__}") from error
         finally:
             self._deadline = None
-            self.attempting = False
+            self.attempting = bool(self._ahead)
 
     async def _send_in_time(self, message: Message, part: OutboundPart) -> SendResult:
         async with self._outbox.slots:
             if self._outbox.stopping:
                 raise SendDeferred("stopping")
-            async with asyncio.timeout(self._seconds_left(message)) as self._deadline:
-                return await self._connector.send(part)
+            slow = None
+            if self._ahead:
+                slow = asyncio.get_running_loop().call_later(SLOW_S, self.take_back)
+            try:
+                async with asyncio.timeout(self._seconds_left(message)) as self._deadline:
+                    return await self._connector.send(part)
+            finally:
+                if slow is not None:
+                    slow.cancel()
 
     def _give_back(self, message: Message, part: OutboundPart) -> Message:
         """Note that the attempt sent nothing; what an earlier one did stays open."""
         if part.earlier_attempt is not None:
             return message
-        self._outbox.give_back(message)
+        self._outbox.give_back(message, tried=True)
         return replace(message, attempt=None, state=State.QUEUED)
 
     async def _pause(
         self, message: Message, reason: SendError | JournalError, at_least_s: float | None
     ) -> None:
+        self.take_back()
+        self.attempting = False
         report = log.info if self._pauses.failures == 0 else log.debug
         report(
             "cannot send yet",
@@ -348,3 +415,8 @@ class Lane:
         whole = len(message.remote_ids) == len(message.parts)
         state, error = (State.DELIVERED, None) if whole else (State.FAILED, "expired")
         self._outbox.settle(message, state, error, lazy=False)
+
+
+def _is_fresh(message: Message) -> bool:
+    """Whether no part of it was ever attempted."""
+    return message.attempt is None and not message.remote_ids

@@ -128,7 +128,7 @@ class Outbox:
         if reserved is None:
             self._offer(message)
         elif self.stopping:
-            self.give_back(message)
+            self.give_back(message, tried=False)
         else:
             reserved.start_with(message)
 
@@ -183,6 +183,9 @@ class Outbox:
         Raises:
             JournalError: it could not be written down.
         """
+        message = self.journal.message(message_id)
+        if message is not None and (lane := self._lanes.get(message.draft.thread_id)):
+            lane.take_back()  # it may have been begun, and not sent
         written = self.journal.cancel(message_id, self._kind)
         written.add_done_callback(_then(self._told))
         return await asyncio.shield(written)  # a client that goes away takes nothing back
@@ -296,8 +299,8 @@ class Outbox:
 
         write(lazy and message.id not in self._waiters)
 
-    def give_back(self, message: Message) -> None:
-        """Note that the last attempt of a message certainly sent nothing.
+    def give_back(self, message: Message, *, tried: bool = True) -> None:
+        """Note that nothing was sent since a message's intent was written.
 
         If that cannot be written, the message stays `sending`, which is the safe side.
         """
@@ -308,7 +311,7 @@ class Outbox:
                 written.exception()
             self._one_written()
 
-        self.journal.requeue(message).add_done_callback(done)
+        self.journal.requeue(message, tried=tried).add_done_callback(done)
 
     def _wait_for_one(self) -> None:
         self._unsettled += 1

@@ -100,15 +100,17 @@ class Journal(Protocol):
         `done` is called in the order of acceptance.
         """
 
-    def begin_attempt(self, message: Message, mark: str) -> asyncio.Future[Message | None]:
-        """Note that the next part is about to be sent, with `mark` unless an older one stands.
+    def begin_attempts(
+        self, messages: Sequence[Message], mark: str
+    ) -> asyncio.Future[Sequence[Message | None]]:
+        """Note that the next part of each is about to be sent, with `mark` unless one stands.
 
-        A new target is written down with the parts that it has cut the message into.
-        None if the message is no longer to be sent (it was cancelled, or has expired).
+        The messages' target and parts are written too: another target may have cut them anew.
+        None in the place of one that is no longer to be sent (cancelled, or expired).
         """
 
-    def requeue(self, message: Message) -> asyncio.Future[None]:
-        """Note that the last attempt certainly sent nothing."""
+    def requeue(self, message: Message, *, tried: bool) -> asyncio.Future[None]:
+        """Note that nothing was sent since the intent was written, `tried` or not."""
 
     def part_sent(self, message: Message) -> asyncio.Future[None]:
         """Note the remote ids of the parts that are out while others are still to be sent."""

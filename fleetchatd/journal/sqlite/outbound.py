@@ -117,9 +117,15 @@ class Outbound(Store):
         )
         return message
 
-    def begin_attempt(self, message: Message, mark: str) -> asyncio.Future[Message | None]:
-        """See `Journal.begin_attempt`."""
-        return self.commits.write(lambda: self._begin_attempt(message, mark))
+    def begin_attempts(
+        self, messages: Sequence[Message], mark: str
+    ) -> asyncio.Future[Sequence[Message | None]]:
+        """See `Journal.begin_attempts`."""
+
+        def statements() -> Sequence[Message | None]:
+            return [self._begin_attempt(message, mark) for message in messages]
+
+        return self.commits.write(statements)
 
     def _begin_attempt(self, message: Message, mark: str) -> Message | None:
         # Another target may have cut it anew. The same one's parts stay: what was redacted in them
@@ -141,13 +147,14 @@ class Outbound(Store):
             return None
         return replace(message, state=State.SENDING, attempt=updated[0], attempts=updated[1])
 
-    def requeue(self, message: Message) -> asyncio.Future[None]:
+    def requeue(self, message: Message, *, tried: bool) -> asyncio.Future[None]:
         """See `Journal.requeue`."""
 
         def statements() -> None:
             self.writer.execute(
-                "UPDATE messages SET state = ?, attempt = NULL WHERE ord = ? AND state < 2",
-                (_QUEUED, message.order),
+                "UPDATE messages SET state = ?, attempt = NULL, attempts = attempts - ? "
+                "WHERE ord = ? AND state < 2",
+                (_QUEUED, not tried, message.order),
             )
 
         return self.commits.write(statements, lazy=True)

@@ -90,8 +90,8 @@ async def test_a_message_ends_once_and_says_so_once(journal: SqliteJournal) -> N
 async def test_what_has_ended_is_not_attempted_again(journal: SqliteJournal) -> None:
     message = await accepted(journal)
     await settle(journal, message, State.FAILED, "no")
-    assert await journal.begin_attempt(message, "m") is None
-    await journal.requeue(message)
+    assert await journal.begin_attempts([message], "m") == [None]
+    await journal.requeue(message, tried=True)
     found = journal.message(message.id)
     assert found is not None
     assert found.state is State.FAILED
@@ -102,13 +102,13 @@ async def test_the_first_mark_stands_until_the_attempt_is_known_to_have_sent_not
 ) -> None:
     message = await accepted(journal)
     for mark in ("first", "second"):
-        begun = await journal.begin_attempt(message, mark)
+        begun = (await journal.begin_attempts([message], mark))[0]
         assert begun is not None
         assert begun.attempt == "first"
     assert begun is not None
     assert begun.attempts == 2
-    await journal.requeue(message)
-    begun = await journal.begin_attempt(message, "third")
+    await journal.requeue(message, tried=True)
+    begun = (await journal.begin_attempts([message], "third"))[0]
     assert begun is not None
     assert begun.attempt == "third"
 
@@ -121,7 +121,7 @@ async def test_only_what_is_queued_can_be_cancelled(journal: SqliteJournal) -> N
     assert await journal.cancel(queued.id, "memory") is None
     assert await journal.cancel(under_way.id, "memory") is None
     assert await journal.cancel("nobody's", "memory") is None
-    assert await journal.begin_attempt(queued, "") is None
+    assert await journal.begin_attempts([queued], "") == [None]
 
 
 async def test_only_what_has_failed_can_be_retried_and_goes_on_where_it_stood(

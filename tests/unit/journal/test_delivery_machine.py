@@ -120,7 +120,7 @@ class Delivery(RuleBasedStateMachine):
         if not message.state.final and not expected.sendable(self.target):
             return  # no outbox reads it
         moved = replace(message, target=self.target)
-        begun = self.run(self.journal.begin_attempt(moved, "later mark"))
+        begun = self.run(self.journal.begin_attempts([moved], "later mark"))[0]
         assert (begun is None) == expected.state.final
         if begun is None:
             return
@@ -132,7 +132,7 @@ class Delivery(RuleBasedStateMachine):
     def defer(self, message_id: str) -> None:
         expected = self.model[message_id]
         if expected.state is State.SENDING:
-            self.run(self.journal.requeue(self.found(message_id)))
+            self.run(self.journal.requeue(self.found(message_id), tried=True))
             expected.state, expected.attempted = State.QUEUED, False
 
     @rule(message_id=messages)

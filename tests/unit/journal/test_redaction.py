@@ -106,7 +106,7 @@ async def test_a_part_taken_back_while_the_next_is_sent_does_not_come_back(
     message = (await accepted(journal, "".join(parts), parts=parts, mark="")).with_remote_id("$1")
     await journal.part_sent(message)
     await commit(journal, redaction("$1"))
-    begun = await journal.begin_attempt(message, "")
+    begun = (await journal.begin_attempts([message], ""))[0]
     assert begun is not None
     await settle(journal, begun.with_remote_id("$2"), State.DELIVERED)
     await commit(journal, said("$x"))
