@@ -31,7 +31,8 @@ class Inbox:
         self._outbox = outbox
         self._target = target
         self._waiting: list[tuple[Batch, asyncio.Future[None]]] = []
-        self._busy = False
+        self._idle = asyncio.Event()
+        self._idle.set()
         self._failures = 0
 
     async def position(self) -> str | None:
@@ -44,12 +45,16 @@ class Inbox:
             self._outbox.confirm(transaction_id, remote_id)
         future = asyncio.get_running_loop().create_future()
         self._waiting.append((batch, future))
-        if not self._busy:
+        if self._idle.is_set():
             self._begin()
         return future
 
+    async def until_idle(self) -> None:
+        """Wait until nothing is left to commit."""
+        await self._idle.wait()
+
     def _begin(self) -> None:
-        self._busy = True
+        self._idle.clear()
         group, self._waiting = self._waiting, []
         self._write(_merged([batch for batch, _ in group]), [future for _, future in group])
 
@@ -64,9 +69,10 @@ class Inbox:
             for future in futures:
                 if not future.done():
                     future.set_result(None)
-            self._busy = False
             if self._waiting:
                 self._begin()
+            else:
+                self._idle.set()
 
         try:
             committed = self._journal.commit(self._target, batch)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +23,9 @@ from fleetchatd.secrets import read_secret, store_login
 
 DETACH_GRACE_S = 10.0
 """How long attempts under way may take to end when the connector is let go of, in seconds."""
+
+COMMIT_GRACE_S = 2.0
+"""How long what was received may take to be journalled then, in seconds."""
 
 BROKEN_S = 1.0
 """How long a receiver that broke stays down at least, in seconds."""
@@ -114,6 +118,9 @@ class Link:
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait([self._task])
+            with contextlib.suppress(TimeoutError):  # what comes next begins after all of this
+                async with asyncio.timeout(COMMIT_GRACE_S):
+                    await self.inbox.until_idle()
         await self._outbox.detach(DETACH_GRACE_S)
         if isinstance(self.connector, Closes):
             try:

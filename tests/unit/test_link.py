@@ -153,6 +153,21 @@ async def test_a_connector_that_breaks_while_it_is_let_go_of_stands_in_nobodys_w
     assert chat_of(following).texts == ["onwards"]
 
 
+async def test_what_was_received_is_on_disk_before_another_takes_over(
+    office: Office, link: Link
+) -> None:
+    link.start(office.spawn)
+    chat = chat_of(link)
+    await office.until("receiving", lambda: chat.health().receiving)
+    for number in range(20):
+        chat.say(str(number))
+        await asyncio.sleep(0)
+    await link.stop()
+    heard = [event["text"] for event in events(office.journal) if event["type"] == "message"]
+    assert heard == [str(number) for number in range(len(heard))]
+    assert len(heard) + chat._heard.qsize() == 20
+
+
 async def test_a_read_receipt_that_breaks_breaks_nothing_else(link: Link) -> None:
     await link.mark_read("$1")
 

@@ -1,0 +1,171 @@
+"""The people of each chat: what a person does and sees there, under one roof.
+
+A new connector gets a driver here and its line in `DRIVERS`; the suite then runs on it.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from typing import Any, NamedTuple, Protocol
+
+from fleetchatd.connectors.base import Connector, Context
+from fleetchatd.connectors.matrix import MatrixConnector
+from fleetchatd.connectors.memory import MemoryConnector
+from fleetchatd.model import EditEvent, ReactionEvent, RedactionEvent, Secret
+from tests.fakes.homeserver import FakeHomeserver, FakeMatrixRoom
+from tests.harness.rooms import Room
+
+
+class Seen(NamedTuple):
+    """A message of the bot, as people see it."""
+
+    text: str
+    id: str
+    thread_id: str | None
+    reply_to: str | None
+
+
+class Driver(Protocol):
+    """One chat with a person in it."""
+
+    def secret(self, name: str) -> Secret:
+        """What the connector needs to get in."""
+
+    def connector(self, context: Context) -> Connector:
+        """The connector of the next life; the chat remembers all that it ever knew."""
+
+    async def say(
+        self, text: str, *, thread_id: str | None = None, reply_to: str | None = None
+    ) -> str:
+        """Say something; the event's id."""
+
+    async def edit(self, event_id: str, text: str) -> str: ...
+
+    async def react(self, event_id: str, key: str) -> str: ...
+
+    async def redact(self, event_id: str) -> str: ...
+
+    async def seen(self) -> list[Seen]:
+        """What the bot said, oldest first."""
+
+    async def break_off(self) -> None:
+        """Nobody reaches the chat until `mend`; people in it go on talking."""
+
+    async def mend(self) -> None: ...
+
+
+class MemoryDriver:
+    """The chat is the connector itself, so it outlives its lives."""
+
+    def __init__(self) -> None:
+        self._chat: MemoryConnector | None = None
+        self._names = (f"memory-event-{number}" for number in itertools.count(1))
+
+    def secret(self, name: str) -> Secret:
+        raise AssertionError(name)
+
+    def connector(self, context: Context) -> Connector:
+        if self._chat is None:
+            self._chat = MemoryConnector.create({}, context)
+        return self._chat
+
+    @property
+    def chat(self) -> MemoryConnector:
+        assert self._chat is not None
+        return self._chat
+
+    async def say(
+        self, text: str, *, thread_id: str | None = None, reply_to: str | None = None
+    ) -> str:
+        return self.chat.say(text, thread_id=thread_id, reply_to=reply_to)
+
+    async def edit(self, event_id: str, text: str) -> str:
+        return self._happen(EditEvent, target=event_id, text=text)
+
+    async def react(self, event_id: str, key: str) -> str:
+        return self._happen(ReactionEvent, target=event_id, key=key)
+
+    async def redact(self, event_id: str) -> str:
+        return self._happen(RedactionEvent, target=event_id)
+
+    def _happen(self, kind: Callable[..., Any], **fields: Any) -> str:
+        event = kind(
+            id=next(self._names),
+            time="2026-11-22T13:00:00.000Z",
+            connector="memory",
+            sender="human",
+            **fields,
+        )
+        self.chat.receive(event)
+        return str(event.id)
+
+    async def seen(self) -> list[Seen]:
+        return [
+            Seen(
+                part.text,
+                f"memory-sent-{part.transaction_id}",
+                part.message.draft.thread_id,
+                part.message.draft.reply_to,
+            )
+            for part in self.chat.sent
+        ]
+
+    async def break_off(self) -> None:
+        raise AssertionError("there is no way to it that could break")
+
+    async def mend(self) -> None:
+        raise AssertionError("there is no way to it that could break")
+
+
+class MatrixDriver:
+    """A person in a room on a homeserver, real or scripted."""
+
+    def __init__(self, room: Room | FakeMatrixRoom) -> None:
+        self._room = room
+
+    def secret(self, name: str) -> Secret:
+        assert name == "matrix_access_token"
+        return Secret(self._room.bot.access_token)
+
+    def connector(self, context: Context) -> Connector:
+        return MatrixConnector.create(self._room.settings, context)
+
+    async def say(
+        self, text: str, *, thread_id: str | None = None, reply_to: str | None = None
+    ) -> str:
+        return await self._room.human.say(text, thread=thread_id, reply_to=reply_to)
+
+    async def edit(self, event_id: str, text: str) -> str:
+        return await self._room.human.edit(event_id, text)
+
+    async def react(self, event_id: str, key: str) -> str:
+        return await self._room.human.react(event_id, key)
+
+    async def redact(self, event_id: str) -> str:
+        return await self._room.human.redact(event_id)
+
+    async def seen(self) -> list[Seen]:
+        events = await self._room.human.messages(self._room.bot.user_id)
+        return [_seen(event) for event in events if "body" in event["content"]]
+
+    async def break_off(self) -> None:
+        assert isinstance(self._room, FakeMatrixRoom), "the real one is everybody's"
+        await self._server.stop()
+
+    async def mend(self) -> None:
+        await self._server.start()
+
+    @property
+    def _server(self) -> FakeHomeserver:
+        assert isinstance(self._room, FakeMatrixRoom)
+        return self._room.server
+
+
+def _seen(event: dict[str, Any]) -> Seen:
+    relation = event["content"].get("m.relates_to", {})
+    thread_id = relation.get("event_id") if relation.get("rel_type") == "m.thread" else None
+    reply_to = None
+    if not relation.get("is_falling_back"):
+        reply_to = relation.get("m.in_reply_to", {}).get("event_id")
+    return Seen(event["content"]["body"], event["event_id"], thread_id, reply_to)
