@@ -96,7 +96,11 @@ async def test_a_subscriber_outlives_the_daemon_and_sees_everything_once(echo: D
             await echo.start()
             await run(echo, "send", "--wait", "10", f"after {number}")
             assert await next_text(client) == f"after {number}"
-    assert (await run(echo, "read", "--name", "me")).out == ""
+
+        async def acknowledged() -> bool:
+            return (await echo.api.subscribers())[0]["lag"] == 0
+
+        await eventually("all was acknowledged", acknowledged)
 
 
 async def test_who_is_superseded_says_so_and_the_other_goes_on(echo: Daemon) -> None:
