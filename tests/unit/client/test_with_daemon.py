@@ -98,7 +98,7 @@ async def test_a_subscriber_outlives_the_daemon_and_sees_everything_once(echo: D
             assert await next_text(client) == f"after {number}"
 
         async def acknowledged() -> bool:
-            return (await echo.api.subscribers())[0]["lag"] == 0
+            return bool((await echo.api.subscribers())[0]["lag"] == 0)
 
         await eventually("all was acknowledged", acknowledged)
 
