@@ -11,12 +11,15 @@ import json
 import logging
 import os
 import sys
+import time
 from collections.abc import Callable, MutableMapping
 from contextlib import suppress
 from typing import Any, BinaryIO, Literal
 
 import orjson
 import structlog
+
+from fleetchatd.model import rfc3339
 
 LogFormat = Literal["auto", "console", "json", "journal"]
 FORMATS: tuple[LogFormat, ...] = ("auto", "console", "json", "journal")
@@ -80,13 +83,11 @@ def _renderer(log_format: LogFormat) -> list[Any]:
             structlog.processors.TimeStamper(fmt="%H:%M:%S", utc=False),
             lambda *args: console(*args).encode(errors="replace"),
         ]
-    return [
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-        structlog.processors.JSONRenderer(serializer=_json),
-    ]
+    return [_json]
 
 
-def _json(fields: Fields, **_: Any) -> bytes:
+def _json(_logger: Any, _method: str, fields: Fields) -> bytes:
+    fields = {"timestamp": rfc3339(time.time()), **fields}
     try:
         return orjson.dumps(fields, default=str)
     except TypeError:  # lone surrogates, say, out of a file's name or a chat

@@ -7,6 +7,7 @@ journal commits them.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -362,7 +363,13 @@ class ConnectorHealth:
 
     def same_as(self, other: ConnectorHealth) -> bool:
         """Whether nothing but an age differs."""
-        return replace(self, last_receive=None) == replace(other, last_receive=None)
+        return (
+            self.status == other.status
+            and self.reachable == other.reachable
+            and self.authenticated == other.authenticated
+            and self.receiving == other.receiving
+            and self.detail == other.detail
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -433,10 +440,16 @@ class Secret:
 def rfc3339(unix_s: float) -> str:
     """A Unix time, in seconds, as the API writes it: `2026-11-22T13:00:00.123Z`."""
     try:
-        stamp = datetime.fromtimestamp(unix_s, UTC)
+        milliseconds = int(unix_s * 1000)
+        return f"{_second(milliseconds // 1000)}.{milliseconds % 1000:03d}Z"
     except (ValueError, OverflowError, OSError):
-        stamp = datetime.fromtimestamp(0, UTC)
-    return f"{stamp:%Y-%m-%dT%H:%M:%S}.{stamp.microsecond // 1000:03d}Z"
+        return f"{_second(0)}.000Z"
+
+
+@functools.lru_cache(maxsize=64)
+def _second(unix_s: int) -> str:
+    """Formatting is slow, and most times are of the present second."""
+    return f"{datetime.fromtimestamp(unix_s, UTC):%Y-%m-%dT%H:%M:%S}"
 
 
 Settings = Mapping[str, Any]
