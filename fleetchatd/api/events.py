@@ -15,6 +15,7 @@ from fleetchatd.api.problems import RequestError, bad_request, unprocessable
 from fleetchatd.api.query import Query
 from fleetchatd.api.service import Service
 from fleetchatd.api.streams import Stream
+from fleetchatd.journal.base import Journal
 from fleetchatd.model import EVENT_CLASSES, EVENT_TYPES, Filter
 
 PAGE_BYTES = 16 * 1024
@@ -22,6 +23,8 @@ PAGE_BYTES = 16 * 1024
 
 PIECE_BYTES = 20 * 1024
 """What is written at once, and so the most that waits for a reader that does not read."""
+
+EVERYTHING = Filter()
 
 log = structlog.get_logger("fleetchatd.api")
 
@@ -102,7 +105,9 @@ async def _serve(
         await _feed(service, request, response, wish, cursor, reader)
         await response.write_eof()
     except ConnectionError:
-        pass  # the reader went away; what it did not acknowledge it gets again
+        # The reader went away, or shall; what it did not acknowledge it gets again.
+        if request.transport is not None:
+            request.transport.abort()
     except Exception:
         # Another answer would come out in the middle of this one.
         log.exception("a stream broke off")
@@ -125,14 +130,13 @@ async def _feed(
     deadline = None if wish.follow else asyncio.get_running_loop().time() + wish.wait_s
     end = None if wish.follow or wish.wait_s else journal.last_seq
     while reader.last_line is None:
-        page = journal.events_after(cursor, wish.wanted, PAGE_BYTES)
-        await _write(request, response, page.lines)
-        if page.lines and end is None and not wish.follow:
+        reached, found = await _pass_on(journal, request, response, wish.wanted, cursor)
+        if found and end is None and not wish.follow:
             end = journal.last_seq  # it waited for the first, and gets what came with it
-        if end is not None and page.last_seq >= end:
+        if end is not None and reached >= end:
             return
-        if page.last_seq > cursor:
-            cursor = page.last_seq
+        if reached > cursor:
+            cursor = reached
             continue
         try:
             async with asyncio.timeout_at(deadline):
@@ -143,8 +147,55 @@ async def _feed(
     await response.write(reader.last_line)
 
 
-async def _write(request: web.BaseRequest, response: web.StreamResponse, lines: bytes) -> None:
-    whole = memoryview(lines)
-    for start in range(0, len(lines), PIECE_BYTES):
-        await response.write(whole[start : start + PIECE_BYTES])
+async def _pass_on(
+    journal: Journal,
+    request: web.BaseRequest,
+    response: web.StreamResponse,
+    wanted: Filter,
+    cursor: int,
+) -> tuple[int, bool]:
+    """Write the next page; says how far it reached, and whether there was anything in it.
+
+    While the reader does not read, nothing of the page is held but what the transport has.
+    """
+    page = journal.events_after(cursor, wanted, PAGE_BYTES)
+    reached, lines = page.last_seq, page.lines
+    del page
+    if not lines:
+        return reached, False
+    long_line = None
+    if len(lines) > PIECE_BYTES:  # then it is the last one that is long
+        start = lines.rfind(b"\n", 0, -1) + 1
+        long_line = _seq_of(lines[start : start + 40]), len(lines) - start
+        lines = lines[:start]
+    await response.write(lines)
+    del lines
+    await request.writer.drain()
+    if long_line is not None:
+        await _pass_on_long(journal, request, response, *long_line)
+    return reached, True
+
+
+async def _pass_on_long(
+    journal: Journal,
+    request: web.BaseRequest,
+    response: web.StreamResponse,
+    seq: int,
+    size: int,
+) -> None:
+    """Write one long line piece by piece; it is fetched again when the reader has read."""
+    line = b""
+    for start in range(0, size, PIECE_BYTES):
+        if not line:
+            line = journal.events_after(seq - 1, EVERYTHING, 1).lines
+            if len(line) != size or _seq_of(line[:40]) != seq:
+                # It was redacted or pruned meanwhile. The reader comes again, and gets it so.
+                raise ConnectionAbortedError
+        await response.write(line[start : start + PIECE_BYTES])
+        if request.transport is not None and request.transport.get_write_buffer_size():
+            line = b""
         await request.writer.drain()
+
+
+def _seq_of(beginning_of_line: bytes) -> int:
+    return int(beginning_of_line.removeprefix(b'{"seq":').partition(b",")[0])

@@ -54,6 +54,8 @@ def parse_seq(body: Any) -> int:
     if len(body) > 1:
         raise unprocessable("unknown field beside seq")
     seq = body["seq"]
+    if isinstance(seq, float) and seq.is_integer():
+        seq = int(seq)  # 5.0, and what is too large for the parser's integers
     if isinstance(seq, bool) or not isinstance(seq, int) or seq < 0:
         raise unprocessable("field seq must be a whole number, 0 or above")
     return seq
