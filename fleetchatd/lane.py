@@ -102,6 +102,8 @@ class Lane:
         self._ahead: collections.deque[Message] = collections.deque()
         self._in_hand: collections.deque[Message] = collections.deque()
         self._flowing = False
+        self._sent = 0
+        self._watched = False
         self._last_order = 0
         self._more = False
         self._again = False
@@ -187,11 +189,26 @@ class Lane:
                 begun = await self._outbox.journal.begin_attempts(fresh, attempt)
                 self._ahead.extend(message for message in begun if message is not None)
                 self.attempting = bool(self._ahead)
+                self._watch()
                 return True
         except JournalError:
             self.attempting = False
         self._in_hand.extendleft(reversed(fresh))
         return False
+
+    def _watch(self) -> None:
+        """Look after a while whether the chat still answers at once."""
+        if not self._watched:
+            self._watched = True
+            asyncio.get_running_loop().call_later(SLOW_S, self._look, self._sent)
+
+    def _look(self, sent_before: int) -> None:
+        """Take back what was begun ahead if nothing was sent since."""
+        self._watched = False
+        if self._ahead and self._sent == sent_before:
+            self.take_back()
+        elif self._ahead:
+            self._watch()
 
     async def _read_more(self) -> None:
         if self._again:  # what has ended would be read once more if that were not on disk
@@ -290,6 +307,7 @@ class Lane:
             else:
                 self._pauses.succeeded()
                 self._flowing = True
+                self._sent += 1
                 return message.with_remote_id(result.remote_id)
 
     async def _until_sendable(self, message: Message, part: OutboundPart) -> bool:
@@ -350,15 +368,8 @@ class Lane:
         async with self._outbox.slots:
             if self._outbox.stopping:
                 raise SendDeferred("stopping")
-            slow = None
-            if self._ahead:
-                slow = asyncio.get_running_loop().call_later(SLOW_S, self.take_back)
-            try:
-                async with asyncio.timeout(self._seconds_left(message)) as self._deadline:
-                    return await self._connector.send(part)
-            finally:
-                if slow is not None:
-                    slow.cancel()
+            async with asyncio.timeout(self._seconds_left(message)) as self._deadline:
+                return await self._connector.send(part)
 
     def _give_back(self, message: Message, part: OutboundPart) -> Message:
         """Note that the attempt sent nothing; what an earlier one did stays open."""

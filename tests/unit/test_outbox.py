@@ -613,3 +613,54 @@ async def test_a_deferred_message_is_free_for_another_connector(
     await office.until("deferred", lambda: office.context.pauses.failures)
     await office.switch(Chat(office.context, "another"))
     assert (await office.final(message)).target == "another"
+
+
+async def test_intents_are_written_ahead_while_the_chat_answers_at_once(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    groups: list[int] = []
+    begin = FaultyJournal.begin_attempts
+
+    def counted(self: FaultyJournal, messages: Any, mark: str) -> Any:
+        groups.append(len(messages))
+        return begin(self, messages, mark)
+
+    monkeypatch.setattr(FaultyJournal, "begin_attempts", counted)
+    office.chat.gate.clear()
+    sent = [await office.send(f"m{number}") for number in range(20)]
+    office.chat.gate.set()
+    for message in sent:
+        assert (await office.final(message)).state is State.DELIVERED
+    assert [part.text for part in office.chat.sent] == [f"m{number}" for number in range(20)]
+    assert max(groups) > 1
+    assert len(groups) < 10
+
+
+async def test_what_was_begun_ahead_is_queued_again_when_the_chat_no_longer_answers(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fleetchatd.lane.SLOW_S", 0.02)
+    held = office.chat.held["m3"] = asyncio.Event()
+    office.chat.gate.clear()
+    sent = [await office.send(f"m{number}") for number in range(8)]
+    office.chat.gate.set()
+    await office.state(sent[3], State.SENDING)
+    for message in sent[4:]:
+        found = await office.state(message, State.QUEUED)
+        assert (found.attempt, found.attempts) == (None, 0)
+    assert await office.outbox.cancel(sent[5].id)
+    held.set()
+    for message in (*sent[:5], *sent[6:]):
+        assert (await office.final(message)).state is State.DELIVERED
+    assert [part.text for part in office.chat.sent] == ["m0", "m1", "m2", "m3", "m4", "m6", "m7"]
+
+
+async def test_a_retried_message_does_not_make_earlier_ones_forgotten(office: Office) -> None:
+    held = office.chat.held["m0"] = asyncio.Event()
+    sent = [await office.send(f"m{number}") for number in range(6)]
+    await office.outbox.cancel(sent[4].id)
+    await office.outbox.retry(sent[4].id)
+    held.set()
+    for message in sent:
+        assert (await office.final(message)).state is State.DELIVERED
+    assert [part.text for part in office.chat.sent] == [f"m{number}" for number in range(6)]
