@@ -12,9 +12,10 @@ import os
 import secrets
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from random import Random
-from typing import Any
+from typing import Any, Literal
 
 import aiohttp
 
@@ -26,6 +27,7 @@ from tests.harness.soak_children import Subscriber, send_by_program
 from tests.harness.waiting import eventually
 
 Json = dict[str, Any]
+Way = Literal["heard", "sent"]
 Say = Callable[[str, str | None], Awaitable[str]]
 """A person says a text in a thread, for certain; gives the event's id."""
 
@@ -50,6 +52,10 @@ class Progress:
     def __init__(self) -> None:
         self._share = 0.0
         self._moved = asyncio.Condition()
+
+    @property
+    def over(self) -> bool:
+        return self._share >= 1.0
 
     async def move(self, share: float) -> None:
         async with self._moved:
@@ -115,6 +121,7 @@ class Conversation:
         self._subscriber = subscriber
         self._say = say
         self._by_program = by_program
+        self._words: dict[Way, asyncio.Event] = {"heard": asyncio.Event(), "sent": asyncio.Event()}
 
     async def open_threads(self) -> None:
         """The person says what the two threads are about."""
@@ -124,15 +131,27 @@ class Conversation:
 
     async def person_says(self, line: Line, text: str) -> str:
         line.heard.append(text)
+        self._begins("heard")
         return await self._say(text, line.thread_id)
 
     async def fleet_says(self, line: Line, text: str) -> None:
         """Send it until it is accepted; its text is its key."""
         line.sent.append(text)
+        self._begins("sent")
         if self._by_program and line is self.main:
             await asyncio.to_thread(send_by_program, self._daemon.socket, text)
         else:
             await self._daemon.api.send_surely(text, key=text, thread_id=line.thread_id)
+
+    def _begins(self, way: Way) -> None:
+        self._words[way].set()
+        self._words[way] = asyncio.Event()
+
+    async def next_word(self, way: Way, longest_s: float) -> None:
+        """Wait until something more begins to be said; no longer than `longest_s`."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(longest_s):
+                await self._words[way].wait()
 
     async def arrived(self, timeout_s: float) -> None:
         """Wait until all that was said is there, on both sides."""

@@ -33,10 +33,12 @@ class Subscriber:
 
     Attributes:
         name: the subscriber's.
+        written_again: how many events another life had written out before (`events` counts).
     """
 
     def __init__(self, socket: Path, directory: Path, name: str = "mos") -> None:
         self.name = name
+        self.written_again = 0
         self._socket = socket
         self._directory = directory
         self._lives = itertools.count()
@@ -91,11 +93,13 @@ class Subscriber:
             AssertionError: within one life a `seq` did not grow, or one `seq` had two events.
         """
         known: dict[int, Json] = {}
+        self.written_again = 0
         for life in self._written():
             last = 0
             for event in life:
                 assert event["seq"] > last, f"seq {event['seq']} after {last} in one life"
                 last = event["seq"]
+                self.written_again += last in known
                 assert known.setdefault(last, event) == event, f"seq {last} is two events"
         return [known[seq] for seq in sorted(known)]
 

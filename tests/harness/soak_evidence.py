@@ -31,10 +31,12 @@ _QUERIES = {
 
 @contextmanager
 def shown_on_failure(seed: int, daemon: Daemon, subscriber: Subscriber) -> Iterator[None]:
-    """Adds the seed, the logs and the journal's rows to whatever fails within."""
+    """Prints the seed and what the run struck; a failure shows logs and the journal's rows."""
     print(f"FLEETCHATD_TEST_SEED={seed}")
     try:
         yield
+        again = _attempted_again(daemon.state_dir / "journal.db")
+        print(f"{again} messages attempted again, {subscriber.written_again} events written again")
     except Exception as error:
         texts = error.texts if isinstance(error, Discrepancy) else ()
         error.add_note(f"reproduce with FLEETCHATD_TEST_SEED={seed}")
@@ -42,6 +44,16 @@ def shown_on_failure(seed: int, daemon: Daemon, subscriber: Subscriber) -> Itera
         for what, log in (("fleetchatd", daemon.log_text), ("subscriber", subscriber.log_text)):
             error.add_note(f"-- {what} said last\n" + "\n".join(log.splitlines()[-LOG_LINES:]))
         raise
+
+
+def _attempted_again(path: Path) -> int:
+    with closing(_opened(path)) as journal:
+        query = "SELECT count(*) FROM messages WHERE attempts > 1"
+        return int(journal.execute(query).fetchone()[0])
+
+
+def _opened(path: Path) -> sqlite3.Connection:
+    return sqlite3.connect(f"file:{path}?mode=ro", uri=True)
 
 
 def _journal(path: Path, texts: Sequence[str]) -> str:
@@ -54,7 +66,7 @@ def _journal(path: Path, texts: Sequence[str]) -> str:
     }
     lines = []
     try:
-        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as journal:
+        with closing(_opened(path)) as journal:
             for query, values in queries.items():
                 lines.append(f"-- {query}")
                 lines += [repr(row) for row in journal.execute(query, values)]

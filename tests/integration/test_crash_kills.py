@@ -6,12 +6,13 @@ import asyncio
 import signal
 from dataclasses import dataclass
 from pathlib import Path
+from random import Random
 
 import pytest
 
 from tests.harness.daemon import Daemon
 from tests.harness.rooms import MakeDaemon, MakeRoom, Room, StartSynapse
-from tests.harness.soak import Conversation, Line, Progress, chance, seed, surely
+from tests.harness.soak import Conversation, Line, Progress, Way, chance, seed, surely
 from tests.harness.soak_children import Subscriber
 from tests.harness.soak_evidence import shown_on_failure
 from tests.harness.synapse import Synapse
@@ -20,6 +21,10 @@ pytestmark = pytest.mark.synapse
 
 ALL_THERE_S = 90.0
 """The daemon's pauses grow to 30 s, and nothing tells it that Synapse is back."""
+
+LIFE_S = 1.0
+HOP_S = 0.06
+"""About as long as what was said takes to its other side."""
 
 
 @dataclass(frozen=True)
@@ -82,37 +87,46 @@ class CrashRun:
         await self._check_states()
 
     async def _person(self, line: Line) -> None:
+        random = chance(self.seed, f"person {line.name}")
         for number in range(self._size.texts):
-            await self._turn(number)
+            await self._turn(number, random)
             await self._talk.person_says(line, f"{line.name} in {number}")
 
     async def _fleet(self, line: Line) -> None:
+        random = chance(self.seed, f"fleet {line.name}")
         for number in range(self._size.texts):
-            await self._turn(number)
+            await self._turn(number, random)
             await self._talk.fleet_says(line, f"{line.name} out {number}")
 
-    async def _turn(self, number: int) -> None:
-        """Every life of the daemon gets its share of what is said."""
+    async def _turn(self, number: int, random: Random) -> None:
+        """Every life of the daemon gets its share of what is said, spread over it."""
         await self._progress.reached(number / self._size.texts - 1 / self._size.kills)
+        await asyncio.sleep(random.uniform(0.0, LIFE_S * self._size.kills / self._size.texts))
 
     async def _kill_daemons(self) -> None:
         random = chance(self.seed, "daemon")
         for kills in range(self._size.kills):
-            await asyncio.sleep(random.uniform(0.0, 1.0))  # a random instant is the point
+            await self._strike_time(random, random.choice(("heard", "sent")))
             await self.daemon.kill()
             assert self.daemon.returncode == -signal.SIGKILL, "it had ended by itself"
             await self._progress.move((kills + 1) / self._size.kills)
-            if random.random() < 0.25:
+            if random.random() < 0.2:
                 self.daemon.spawn()  # the next kill may strike while it starts
             else:
                 await self.daemon.start()
 
     async def _kill_subscribers(self) -> None:
         random = chance(self.seed, "subscriber")
-        for kills in range(self._size.kills):
-            await self._progress.reached(kills / self._size.kills)
-            await asyncio.sleep(random.uniform(0.0, 1.0))
+        while not self._progress.over:
+            await self._strike_time(random, "heard")
             await self.subscriber.kill()
+
+    async def _strike_time(self, random: Random, way: Way) -> None:
+        """Any instant at all, but more often than not one when something is under way."""
+        await asyncio.sleep(random.uniform(0.0, LIFE_S))
+        if random.random() < 0.8:
+            await self._talk.next_word(way, LIFE_S)
+            await asyncio.sleep(random.uniform(0.0, HOP_S))
 
     async def _kill_synapse(self, synapse: Synapse, times: int) -> None:
         """Kill it at random in the middle, once in each stretch of the run."""
