@@ -1,36 +1,22 @@
-"""One thread's messages on their way out: one at a time, in order.
+"""One thread's messages on their way out: which comes next.
 
-Before an attempt, the intent is on disk (`begin_attempt`); after it, the outcome is. A crash
-between the two leaves a message `sending`, and the next process knows that it may be out.
-
-    queued ──begin_attempts─▶ sending ──answer──────────▶ delivered | failed | unknown
-       ▲                        │  ▲
-       └──certainly not sent────┘  └── perhaps sent: again, under the same transaction id
+A lane holds a few in memory and leaves the rest in the journal. While the chat answers at once, the
+intents of the next few are written ahead in one commit; when it does not, they are taken back.
 """
 
 from __future__ import annotations
 
 import asyncio
 import collections
-import functools
-from collections.abc import Callable
 from dataclasses import replace
-from typing import Protocol, cast
 
 import structlog
 
-from fleetchatd.connectors.base import Connector, LooksUp, Marks, Splits
+from fleetchatd.connectors.base import Connector
 from fleetchatd.connectors.pauses import Pauses
-from fleetchatd.errors import (
-    JournalError,
-    SendAmbiguous,
-    SendDeferred,
-    SendError,
-    SendRefused,
-    SendUnknown,
-)
-from fleetchatd.journal.base import Journal
-from fleetchatd.model import Draft, Message, OutboundPart, SendResult, State
+from fleetchatd.delivery import Delivery, Outbox, mark
+from fleetchatd.errors import JournalError
+from fleetchatd.model import Message, State
 
 IN_HAND = 64
 """How many messages of a thread are held in memory; the others wait in the journal."""
@@ -41,50 +27,7 @@ AHEAD = 16
 SLOW_S = 0.5
 """An answer that takes longer, in seconds: what was begun ahead is not begun any more."""
 
-ECHO_GRACE_S = 2.0
-"""How long an answer may come after the message was seen in the room, in seconds."""
-
 log = structlog.get_logger("fleetchatd.outbox")
-
-
-class Outbox(Protocol):
-    """What a lane needs of the outbox it belongs to."""
-
-    journal: Journal
-    clock: Callable[[], float]
-    stopping: bool
-    under_way: dict[str, Lane]
-    slots: asyncio.Semaphore
-
-    async def until_sendable(self) -> None:
-        """Wait until the connector may be tried."""
-
-    def settle(self, message: Message, state: State, error: str | None, *, lazy: bool) -> None:
-        """Bring a message to its end."""
-
-    def give_back(self, message: Message, *, tried: bool) -> None:
-        """Note that nothing was sent since the intent was written."""
-
-    async def until_settled(self) -> None:
-        """Wait until the ends noted so far are on disk."""
-
-
-@functools.cache
-def _has(connector: type[Connector], ability: type) -> bool:
-    """Whether a kind of connector has an optional protocol; asking that anew each time is slow."""
-    return issubclass(connector, ability)
-
-
-def split(connector: Connector, draft: Draft) -> tuple[str, ...]:
-    """The parts that a draft goes out in."""
-    if _has(type(connector), Splits):
-        return cast("Splits", connector).split(draft.text, draft.format)
-    return (draft.text,)
-
-
-def mark(connector: Connector) -> str:
-    """What must be remembered before an attempt."""
-    return cast("Marks", connector).mark() if _has(type(connector), Marks) else ""
 
 
 class Lane:
@@ -94,28 +37,25 @@ class Lane:
         self, outbox: Outbox, connector: Connector, pauses: Pauses, thread_id: str | None
     ) -> None:
         self.thread_id = thread_id
-        self.attempting = False
         self._outbox = outbox
         self._connector = connector
         self._pauses = pauses
+        self._delivery = Delivery(outbox, connector, pauses, self.take_back)
         self._first: Message | None = None
         self._ahead: collections.deque[Message] = collections.deque()
         self._in_hand: collections.deque[Message] = collections.deque()
+        self._beginning = False
         self._flowing = False
-        self._sent = 0
         self._watched = False
         self._last_order = 0
         self._more = False
         self._again = False
-        self._confirmed: str | None = None
-        self._deadline: asyncio.Timeout | None = None
 
     # -- what is handed to it -------------------------------------------------------------------
 
     def start_with(self, message: Message) -> None:
         """Attempt this one first; its intent is on disk already."""
         self._first = message
-        self.attempting = True
         if not self._more:  # else an older one was retried, and all after it is read again
             self._last_order = message.order
 
@@ -149,18 +89,15 @@ class Lane:
             )
             self._in_hand.appendleft(again)
 
-    def confirm(self, remote_id: str) -> None:
-        """The part under way was seen in the chat."""
-        self._confirmed = remote_id
-        if self._deadline is not None:  # its answer is on the way, or lost
-            when = asyncio.get_running_loop().time() + ECHO_GRACE_S
-            if (present := self._deadline.when()) is None or when < present:
-                self._deadline.reschedule(when)
-
     @property
     def empty(self) -> bool:
         """Whether nothing is left for it to do."""
         return not (self._first or self._ahead or self._in_hand or self._more)
+
+    @property
+    def attempting(self) -> bool:
+        """Whether intents are on disk whose outcome is open: cancelling would leave them so."""
+        return bool(self._first or self._ahead) or self._beginning or self._delivery.attempting
 
     # -- working it off -------------------------------------------------------------------------
 
@@ -181,31 +118,38 @@ class Lane:
         """Write the intents of the next few in one commit; False if one by one is the way."""
         fresh: list[Message] = []
         while self._in_hand and len(fresh) < AHEAD and _is_fresh(self._in_hand[0]):
-            fresh.append(self._bound(self._in_hand.popleft()))
-        try:
-            self.attempting = len(fresh) > 1
-            if self.attempting:
+            fresh.append(self._delivery.bound(self._in_hand.popleft()))
+        if len(fresh) > 1:
+            self._beginning = True
+            try:
                 attempt = mark(self._connector)
                 begun = await self._outbox.journal.begin_attempts(fresh, attempt)
+            except JournalError as error:
+                log.info("cannot begin yet", reason=str(error))
+            else:
                 self._ahead.extend(message for message in begun if message is not None)
-                self.attempting = bool(self._ahead)
                 self._watch()
                 return True
-        except JournalError:
-            self.attempting = False
+            finally:
+                self._beginning = False
         self._in_hand.extendleft(reversed(fresh))
         return False
+
+    async def _deliver(self, message: Message, *, begun: bool) -> None:
+        sent = self._delivery.sent
+        await self._delivery.run(message, begun=begun)
+        self._flowing = self._delivery.sent > sent
 
     def _watch(self) -> None:
         """Look after a while whether the chat still answers at once."""
         if not self._watched:
             self._watched = True
-            asyncio.get_running_loop().call_later(SLOW_S, self._look, self._sent)
+            asyncio.get_running_loop().call_later(SLOW_S, self._look, self._delivery.sent)
 
     def _look(self, sent_before: int) -> None:
         """Take back what was begun ahead if nothing was sent since."""
         self._watched = False
-        if self._ahead and self._sent == sent_before:
+        if self._ahead and self._delivery.sent == sent_before:
             self.take_back()
         elif self._ahead:
             self._watch()
@@ -226,206 +170,6 @@ class Lane:
         self._in_hand.extend(found)
         if found:
             self._last_order = found[-1].order
-
-    async def _deliver(self, message: Message, *, begun: bool) -> None:
-        """Bring one message to its end, part by part.
-
-        Args:
-            message: the message.
-            begun: its intent is on disk, and nothing was sent yet.
-        """
-        earlier = None if begun else message.attempt
-        while True:
-            part = message.next_part(earlier)
-            self._outbox.under_way[part.transaction_id] = self
-            try:
-                after = await self._attempt(message, part, begun=begun)
-            finally:
-                del self._outbox.under_way[part.transaction_id]
-                self._confirmed = None
-            if after is None:
-                return
-            message, earlier, begun = after, None, False
-            if len(message.remote_ids) == len(message.parts):
-                self._outbox.settle(message, State.DELIVERED, None, lazy=True)
-                return
-            await self._until_written(message)
-
-    async def _until_written(self, message: Message) -> None:
-        while True:
-            try:
-                await self._outbox.journal.part_sent(message)
-            except JournalError:
-                if self._outbox.stopping:
-                    return
-                await self._pauses.wait()
-            else:
-                return
-
-    async def _attempt(
-        self, message: Message, part: OutboundPart, *, begun: bool
-    ) -> Message | None:
-        """Send one part, however often that takes; None if it is not to be sent any more."""
-        if begun and self._is_over(message):
-            self.attempting = bool(self._ahead)
-            self._outbox.settle(message, State.FAILED, "expired", lazy=False)
-            return None
-        while True:
-            if not begun:
-                if not await self._until_sendable(message, part):
-                    return None
-                if self._confirmed is not None:
-                    return message.with_remote_id(self._confirmed)
-                if self._is_over(message):
-                    await self._resolve_expired(message, part)
-                    return None
-                if (ready := await self._begin(message)) is None:
-                    return None
-                message, part = ready, ready.next_part(part.earlier_attempt)
-            begun = False
-            try:
-                result = await self._send(message, part)
-            except SendRefused as refusal:
-                self._outbox.settle(message, State.FAILED, str(refusal), lazy=False)
-                return None
-            except SendUnknown as doubt:
-                self._outbox.settle(message, State.UNKNOWN, str(doubt), lazy=False)
-                return None
-            except SendDeferred as deferral:
-                message = self._give_back(message, part)
-                if self._outbox.stopping:
-                    return None
-                await self._pause(message, deferral, deferral.retry_after_s)
-            except SendAmbiguous as doubt:
-                part = replace(part, earlier_attempt=message.attempt)
-                if self._is_over(message):
-                    await self._resolve_expired(message, part)
-                    return None
-                if self._outbox.stopping:
-                    return None
-                await self._pause(message, doubt, None)
-            else:
-                self._pauses.succeeded()
-                self._flowing = True
-                self._sent += 1
-                return message.with_remote_id(result.remote_id)
-
-    async def _until_sendable(self, message: Message, part: OutboundPart) -> bool:
-        """Wait for the connector; False at a stop, or once an ambiguous message's time is over."""
-        if self._outbox.stopping:
-            return False
-        doubtful = part.earlier_attempt is not None
-        try:
-            async with asyncio.timeout(self._seconds_left(message) if doubtful else None):
-                await self._outbox.until_sendable()
-        except TimeoutError:
-            await self._resolve_expired(message, part)
-            return False
-        return not self._outbox.stopping
-
-    async def _begin(self, message: Message) -> Message | None:
-        """Write the intent down; None if the message is not to be sent any more."""
-        message = self._bound(message)
-        while True:
-            self.attempting = True
-            try:
-                (begun,) = await self._outbox.journal.begin_attempts(
-                    [message], mark(self._connector)
-                )
-            except JournalError as error:
-                self.attempting = False
-                if self._outbox.stopping:
-                    return None
-                await self._pause(message, error, None)
-                continue
-            self.attempting = begun is not None
-            return begun
-
-    def _bound(self, message: Message) -> Message:
-        """The message as this connector sends it: cut anew if another was to."""
-        if not message.portable or message.target == self._connector.target:
-            return message
-        parts = split(self._connector, message.draft)
-        return replace(message, target=self._connector.target, parts=parts)
-
-    async def _send(self, message: Message, part: OutboundPart) -> SendResult:
-        try:
-            return await self._send_in_time(message, part)
-        except TimeoutError:
-            if self._confirmed is not None:
-                return SendResult(self._confirmed)
-            raise SendAmbiguous("it took too long") from None
-        except SendError:
-            raise
-        except Exception as error:  # a connector's bug must not stop all the others
-            log.exception("the connector broke while sending", fleetchat_message_id=message.id)
-            raise SendAmbiguous(f"the connector broke: {type(error).__name__}") from error
-        finally:
-            self._deadline = None
-            self.attempting = bool(self._ahead)
-
-    async def _send_in_time(self, message: Message, part: OutboundPart) -> SendResult:
-        async with self._outbox.slots:
-            if self._outbox.stopping:
-                raise SendDeferred("stopping")
-            async with asyncio.timeout(self._seconds_left(message)) as self._deadline:
-                return await self._connector.send(part)
-
-    def _give_back(self, message: Message, part: OutboundPart) -> Message:
-        """Note that the attempt sent nothing; what an earlier one did stays open."""
-        if part.earlier_attempt is not None:
-            return message
-        self._outbox.give_back(message, tried=True)
-        return replace(message, attempt=None, state=State.QUEUED)
-
-    async def _pause(
-        self, message: Message, reason: SendError | JournalError, at_least_s: float | None
-    ) -> None:
-        self.take_back()
-        self.attempting = False
-        report = log.info if self._pauses.failures == 0 else log.debug
-        report(
-            "cannot send yet",
-            fleetchat_message_id=message.id,
-            reason=str(reason),
-            attempts=message.attempts,
-        )
-        await self._pauses.wait(at_least_s)
-
-    # -- expiry -----------------------------------------------------------------------------
-
-    def _seconds_left(self, message: Message) -> float | None:
-        if message.expires_at is None:
-            return None
-        return max(0.0, message.expires_at - self._outbox.clock())
-
-    def _is_over(self, message: Message) -> bool:
-        return message.expires_at is not None and message.expires_at <= self._outbox.clock()
-
-    async def _resolve_expired(self, message: Message, part: OutboundPart) -> None:
-        """Find out what an attempt before the expiry did; it is not repeated."""
-        if part.earlier_attempt is None:
-            self._outbox.settle(message, State.FAILED, "expired", lazy=False)
-            return
-        result = None
-        if isinstance(self._connector, LooksUp):
-            try:
-                result = await self._connector.look_up(part)
-            except Exception as doubt:  # whatever a connector stumbles over
-                reason = f"expired, and whether an attempt before that arrived is unknown: {doubt}"
-                self._outbox.settle(message, State.UNKNOWN, reason, lazy=False)
-                return
-            if result is None:
-                self._outbox.settle(message, State.FAILED, "expired", lazy=False)
-                return
-        if result is None:
-            reason = "expired, and whether an attempt before that arrived is unknown"
-            self._outbox.settle(message, State.UNKNOWN, reason, lazy=False)
-            return
-        message = message.with_remote_id(result.remote_id)
-        whole = len(message.remote_ids) == len(message.parts)
-        state, error = (State.DELIVERED, None) if whole else (State.FAILED, "expired")
-        self._outbox.settle(message, state, error, lazy=False)
 
 
 def _is_fresh(message: Message) -> bool:

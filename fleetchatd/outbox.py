@@ -17,9 +17,10 @@ import structlog
 
 from fleetchatd.connectors.base import Connector
 from fleetchatd.connectors.pauses import Pauses
+from fleetchatd.delivery import Delivery, mark, split
 from fleetchatd.errors import JournalError
 from fleetchatd.journal.base import Acceptance, Journal
-from fleetchatd.lane import Lane, mark, split
+from fleetchatd.lane import Lane
 from fleetchatd.model import Draft, Message, State
 
 AT_ONCE = 8
@@ -52,7 +53,7 @@ class Outbox:
         self.journal = journal
         self.clock = clock
         self.stopping = False
-        self.under_way: dict[str, Lane] = {}
+        self.under_way: dict[str, Delivery] = {}
         self.slots = asyncio.Semaphore(AT_ONCE)
         self.counts: Counter[str] = Counter()
         self._spawn = spawn
@@ -250,9 +251,9 @@ class Outbox:
 
     def confirm(self, transaction_id: str, remote_id: str) -> None:
         """One of our own messages was seen in the chat."""
-        lane = self.under_way.get(transaction_id)
-        if lane is not None:
-            lane.confirm(remote_id)
+        delivery = self.under_way.get(transaction_id)
+        if delivery is not None:
+            delivery.confirm(remote_id)
 
     async def until_sendable(self) -> None:
         """Wait until the connector may be tried."""
@@ -366,8 +367,8 @@ class Outbox:
     async def _expire_due(self) -> None:
         due = self.journal.expired(self.clock(), 100)
         for message in due:
-            lane = self.under_way.get(message.next_part(None).transaction_id)
-            if message.attempt is None and (lane is None or not lane.attempting):
+            delivery = self.under_way.get(message.next_part(None).transaction_id)
+            if message.attempt is None and (delivery is None or not delivery.attempting):
                 self.settle(message, State.FAILED, "expired", lazy=False)
             elif self._connector is not None and message.target != self._connector.target:
                 self.settle(message, State.UNKNOWN, _NOBODY_KNOWS, lazy=False)

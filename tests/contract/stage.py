@@ -12,7 +12,7 @@ import orjson
 from fleetchatd.connectors.base import Closes, Connector, Context, Marks
 from fleetchatd.inbox import Inbox
 from fleetchatd.journal.sqlite import SqliteJournal
-from fleetchatd.lane import split
+from fleetchatd.delivery import split
 from fleetchatd.model import (
     ConnectorHealth,
     Draft,

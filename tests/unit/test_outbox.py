@@ -252,7 +252,7 @@ async def test_a_client_that_goes_away_takes_nothing_back(office: Office, what: 
 async def test_what_was_confirmed_in_the_chat_needs_no_answer(
     office: Office, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("fleetchatd.lane.ECHO_GRACE_S", 0.01)
+    monkeypatch.setattr("fleetchatd.delivery.ECHO_GRACE_S", 0.01)
     office.chat.gate.clear()
     message = await office.send("hello")
     await office.until("under way", lambda: office.chat.under_way)
