@@ -9,11 +9,14 @@ import structlog
 
 from fleetchatd.connectors.base import Context
 from fleetchatd.connectors.matrix.api import Api, Refused, path
+from fleetchatd.connectors.matrix.events import id_of, one_line
 from fleetchatd.connectors.matrix.settings import SECRETS
 from fleetchatd.errors import SecretError
 from fleetchatd.model import Secret
 
 (TOKEN_NAME,) = SECRETS
+
+_LONGEST_LIFETIME_MS = 10**14  # no server means more than three thousand years
 
 log = structlog.get_logger("fleetchatd.connector")
 
@@ -34,7 +37,7 @@ class Account:
         self.device_id: str | None = None
         self._context = context
         self._secret: Secret = context.secret(TOKEN_NAME)
-        self._renewed: Secret | None = None
+        self._unsaved: tuple[str, Secret] | None = None
         self._renewing = asyncio.Lock()
 
     def sign(self, api: Api) -> None:
@@ -50,16 +53,18 @@ class Account:
         """
         token = api.token
         try:
-            answer = await api.request("GET", path("account", "whoami"))
+            await self._identify(api)
         except Refused as refusal:
             if not refusal.logged_out or not await self.renew(api, token):
                 raise
-            answer = await api.request("GET", path("account", "whoami"))
+            await self._identify(api)
+
+    async def _identify(self, api: Api) -> None:
+        answer = await api.request("GET", path("account", "whoami"))
         found = answer.get("user_id")
         if found != self.user_id:
-            raise WrongAccount(str(found)[:255])
-        device_id = answer.get("device_id")
-        self.device_id = device_id if isinstance(device_id, str) else None
+            raise WrongAccount(one_line(found, 255) or "nobody")
+        self.device_id = id_of(answer.get("device_id"))
 
     async def renew(self, api: Api, refused: str | None) -> bool:
         """Get a token in place of the refused one: from where secrets are kept, or a refreshed one.
@@ -72,6 +77,7 @@ class Account:
 
         Raises:
             ApiError: the homeserver could not be asked.
+            WrongAccount: there is another token, and it is another account's.
         """
         async with self._renewing:
             return api.token != refused or await self._renew(api)
@@ -82,25 +88,50 @@ class Account:
         except SecretError:
             present = self._secret
         if present.value != self._secret.value:
-            self._use(present, api)
-            return True
-        if self._secret.refresh_token is None:
+            return await self._change(present, api)
+        refreshed = await self._refreshed(self._secret, api)
+        if refreshed is None:
             return False
-        renewed = self._renewed or await self._refresh(api, self._secret.refresh_token)
-        if renewed is None:
-            return False
-        self._renewed = renewed
-        try:
-            self._context.store_secret(TOKEN_NAME, renewed)
-        except SecretError as error:
-            log.error("cannot keep the renewed token", reason=str(error))
-            return False
-        self._renewed = None
-        self._use(renewed, api)
-        log.info("the access token was renewed")
+        self._use(refreshed, api)
         return True
 
-    async def _refresh(self, api: Api, refresh_token: str) -> Secret | None:
+    async def _change(self, other: Secret, api: Api) -> bool:
+        """Go on with another login, once the homeserver has said that it is our account's too."""
+        trial = Api(api.base_url)
+        trial.token = other.value
+        try:
+            await self._identify(trial)
+        except Refused as refusal:
+            refreshed = await self._refreshed(other, api) if refusal.logged_out else None
+            if refreshed is None:
+                raise
+            other, trial.token = refreshed, refreshed.value
+            await self._identify(trial)
+        finally:
+            await trial.close()
+        self._use(other, api)
+        return True
+
+    async def _refreshed(self, secret: Secret, api: Api) -> Secret | None:
+        """The successor of a login's token, stored; None if there is none."""
+        if secret.refresh_token is None:
+            return None
+        if self._unsaved is None or self._unsaved[0] != secret.refresh_token:
+            successor = await self._refresh(secret, secret.refresh_token, api)
+            if successor is None:
+                return None
+            self._unsaved = secret.refresh_token, successor
+        successor = self._unsaved[1]
+        try:
+            self._context.store_secret(TOKEN_NAME, successor)
+        except SecretError as error:
+            log.error("cannot keep the renewed token", reason=str(error))
+            return None
+        self._unsaved = None
+        log.info("the access token was renewed")
+        return successor
+
+    async def _refresh(self, secret: Secret, refresh_token: str, api: Api) -> Secret | None:
         try:
             answer = await api.request(
                 "POST", path("refresh"), body={"refresh_token": refresh_token}, token=False
@@ -109,16 +140,22 @@ class Account:
             if refusal.status in (401, 403):
                 return None
             raise
-        token, successor = answer.get("access_token"), answer.get("refresh_token")
-        lifetime_ms = answer.get("expires_in_ms")
-        if not isinstance(token, str) or not token:
+        token = id_of(answer.get("access_token"))
+        if token is None:
             return None
-        return self._secret.refreshed(
+        return secret.refreshed(
             token,
-            refresh_token=successor if isinstance(successor, str) else None,
-            expires_at=time.time() + lifetime_ms / 1000 if isinstance(lifetime_ms, int) else None,
+            refresh_token=id_of(answer.get("refresh_token")),
+            expires_at=_end_of(answer.get("expires_in_ms")),
         )
 
     def _use(self, secret: Secret, api: Api) -> None:
         self._secret = secret
         api.token = secret.value
+
+
+def _end_of(lifetime_ms: object) -> float | None:
+    """The Unix time, in seconds, at which a token with that lifetime ends; None if unknown."""
+    if isinstance(lifetime_ms, int) and 0 < lifetime_ms < _LONGEST_LIFETIME_MS:
+        return time.time() + lifetime_ms / 1000
+    return None

@@ -17,12 +17,19 @@ import aiohttp
 import orjson
 from yarl import URL
 
+from fleetchatd.connectors.matrix.events import one_line
+
 REQUEST_TIMEOUT_S = 30.0
 CONNECT_TIMEOUT_S = 10.0
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
 
+LONGEST_PAUSE_S = 3600.0
+"""A server that asks for more patience than this is asked again all the same."""
+
 # Answers that a retry may change, whatever errcode stands in them.
 _PASSING = frozenset({408, 425})
+
+_TOO_LARGE = 413  # a proxy on the way says so too, in words of its own
 
 
 class ApiError(Exception):
@@ -60,6 +67,11 @@ class Refused(ApiError):  # noqa: N818 - reads as the outcome that it is
         return f"the homeserver answered {self.status} {words}".rstrip(" :")
 
     @property
+    def unwelcome(self) -> bool:
+        """Whether the homeserver refuses the account, whatever it is asked."""
+        return self.status == 401 and self.errcode != ""
+
+    @property
     def logged_out(self) -> bool:
         """Whether the access token does not do any more ("Soft logout")."""
         return self.status == 401 and self.errcode in ("M_UNKNOWN_TOKEN", "M_MISSING_TOKEN")
@@ -67,7 +79,7 @@ class Refused(ApiError):  # noqa: N818 - reads as the outcome that it is
     @property
     def final(self) -> bool:
         """Whether the same request would be refused again."""
-        return (
+        return self.status == _TOO_LARGE or (
             400 <= self.status < 500
             and self.status not in (401, 429)
             and self.status not in _PASSING
@@ -96,6 +108,7 @@ class Api:
         body: Mapping[str, Any] | None = None,
         timeout_s: float = REQUEST_TIMEOUT_S,
         token: bool = True,
+        follow: bool = False,
     ) -> dict[str, Any]:
         """Ask, and give the answer's JSON object.
 
@@ -105,6 +118,7 @@ class Api:
             body: a JSON object.
             timeout_s: for everything together.
             token: whether to show the access token.
+            follow: whether a redirection may be followed.
 
         Raises:
             Unreachable: no answer came.
@@ -125,7 +139,7 @@ class Api:
                 headers=headers,
                 timeout=timeout,
                 proxy=self._proxy,
-                allow_redirects=False,
+                allow_redirects=follow,
             ) as response:
                 return _parsed(response, await _read(response))
         except aiohttp.ClientConnectorError as error:
@@ -164,7 +178,9 @@ async def base_url_of(homeserver: str) -> str:
         return homeserver
     origin = Api(f"https://{homeserver}")
     try:
-        document = await origin.request("GET", "/.well-known/matrix/client", token=False)
+        document = await origin.request(
+            "GET", "/.well-known/matrix/client", token=False, follow=True
+        )
     except Refused as refusal:
         if refusal.status == 404:
             return origin.base_url
@@ -173,9 +189,17 @@ async def base_url_of(homeserver: str) -> str:
         await origin.close()
     found = document.get("m.homeserver")
     url = found.get("base_url") if isinstance(found, dict) else None
-    if not isinstance(url, str) or urlsplit(url).scheme not in ("https", "http"):
+    if not _is_base_url(url):
         raise Refused(200, "", f"{homeserver}/.well-known/matrix/client names no base_url")
-    return url
+    return str(url)
+
+
+def _is_base_url(url: object) -> bool:
+    try:
+        parts = urlsplit(url if isinstance(url, str) and url.isascii() else "")
+        return parts.scheme in ("https", "http") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
 
 
 def path(*parts: str) -> str:
@@ -186,15 +210,17 @@ def path(*parts: str) -> str:
 def _proxy_for(base_url: str) -> str | None:
     """The proxy that the environment names (`HTTPS_PROXY`, `NO_PROXY`), read once."""
     parts = urlsplit(base_url)
-    if not parts.hostname or proxy_bypass(parts.hostname):
+    if not parts.hostname or proxy_bypass(parts.netloc):
         return None
     proxies = getproxies()
-    return proxies.get(parts.scheme) or proxies.get("all")
+    proxy = proxies.get(parts.scheme) or proxies.get("all")
+    return proxy if proxy is None or "://" in proxy else f"http://{proxy}"
 
 
 async def _read(response: aiohttp.ClientResponse) -> bytes:
     length = response.content_length
-    if length is not None and length <= MAX_ANSWER_BYTES:
+    packed = "Content-Encoding" in response.headers  # the length says nothing then
+    if length is not None and length <= MAX_ANSWER_BYTES and not packed:
         return await response.read()
     chunks, size = [], 0
     async for chunk in response.content.iter_any():
@@ -226,11 +252,10 @@ def _with_surrogates(raw: bytes) -> Any:
 
 
 def _refusal(response: aiohttp.ClientResponse, found: dict[str, Any]) -> Refused:
-    errcode, error = found.get("errcode"), found.get("error")
     return Refused(
         response.status,
-        errcode[:100] if isinstance(errcode, str) else "",
-        error[:300] if isinstance(error, str) else "",
+        one_line(found.get("errcode"), 100),
+        one_line(found.get("error"), 300),
         retry_after_s=_retry_after_s(response, found),
         soft_logout=found.get("soft_logout") is True,
     )
@@ -240,19 +265,23 @@ def _retry_after_s(response: aiohttp.ClientResponse, found: dict[str, Any]) -> f
     """How long the server wants us to wait ("Rate limiting"), in seconds, an hour at most."""
     milliseconds = found.get("retry_after_ms")
     if isinstance(milliseconds, int | float) and milliseconds >= 0:
-        return min(milliseconds / 1000, 3600.0)
+        return min(milliseconds, LONGEST_PAUSE_S * 1000) / 1000
     header = response.headers.get("Retry-After", "")
     if header.isascii() and header.isdecimal():
-        return min(float(header), 3600.0)
+        return min(float(header), LONGEST_PAUSE_S)
     return None
 
 
 def _why(error: Exception) -> str:
     """A network error in words; never an address, which may hold a proxy's password."""
     if isinstance(error, aiohttp.ClientConnectorCertificateError):
-        return f"its certificate is not trusted: {error.certificate_error}"
+        reason = getattr(error.certificate_error, "verify_message", error.certificate_error)
+        remedy = "name its authority's certificate in SSL_CERT_FILE, if that is a private one"
+        return f"its certificate is not trusted ({reason}); {remedy}"
     if isinstance(error, aiohttp.ClientConnectorDNSError):
         return "its name cannot be resolved"
+    if isinstance(error, aiohttp.ClientHttpProxyError):
+        return f"the proxy answered {error.status} {one_line(error.message)}".rstrip()
     cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
     if isinstance(cause, OSError) and cause.strerror:
         return cause.strerror.split(" [")[0]

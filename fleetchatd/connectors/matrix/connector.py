@@ -1,12 +1,13 @@
 """The Matrix connector: `/sync` in, `PUT …/send` out, and what health can truthfully say.
 
-subscribe:  sign in ─▶ look around ─▶ poll ─▶ fill the gap ─▶ inbox.commit ─┐
-               ▲ any error, after a pause    ▲──────────────────────────────┘
+subscribe:  sign in ─▶ look around ─▶ poll ─▶ take in (intake.py) ─┐
+               ▲ any error, after a pause  ▲───────────────────────┘
 """
 
 from __future__ import annotations
 
 import asyncio
+import secrets
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -19,29 +20,26 @@ from fleetchatd.connectors.matrix import history, split
 from fleetchatd.connectors.matrix.account import Account, WrongAccount
 from fleetchatd.connectors.matrix.api import Api, ApiError, Refused, Unreachable, base_url_of, path
 from fleetchatd.connectors.matrix.content import message_content
-from fleetchatd.connectors.matrix.events import KIND, mapping_of, own_transaction
+from fleetchatd.connectors.matrix.events import KIND, id_of, mapping_of, own_transaction
+from fleetchatd.connectors.matrix.intake import Intake, ids_of
 from fleetchatd.connectors.matrix.position import Mark, Position
 from fleetchatd.connectors.matrix.reader import Reader
 from fleetchatd.connectors.matrix.room import Room
 from fleetchatd.connectors.matrix.settings import SCHEMA, SECRETS
-from fleetchatd.connectors.matrix.sync import (
-    POLL_MS,
-    TIMELINE_LIMIT,
-    Answer,
-    parse_answer,
-    sync_path,
-)
+from fleetchatd.connectors.matrix.sync import Answer, parse_answer, sync_path
 from fleetchatd.errors import SendAmbiguous, SendDeferred, SendError, SendRefused
 from fleetchatd.model import (
     Batch,
     ConnectorHealth,
     Format,
-    GapEvent,
     HealthStatus,
     OutboundPart,
     SendResult,
-    rfc3339,
 )
+
+POLL_MS = 30_000
+TIMELINE_LIMIT = 100
+"""More is not given at once (Synapse caps it there), whatever a filter asks."""
 
 OVERDUE_S = 15.0
 """How long after its end a poll may take before the receiver counts as deaf, in seconds."""
@@ -75,8 +73,7 @@ class MatrixConnector:
         self._allowed = None if allowed is None else frozenset(allowed)
         self._account = Account(settings["user_id"], context)
         self._api: Api | None = None
-        self._position: Position | None = None
-        self._reader = self._new_reader(self._place)
+        self._intake: Intake | None = None
         self._health = ConnectorHealth(
             "degraded", reachable=False, authenticated=False, receiving=False, detail="connecting"
         )
@@ -106,6 +103,13 @@ class MatrixConnector:
 
     # -- health -------------------------------------------------------------------------------
 
+    @property
+    def _room(self) -> Room:
+        """The room as it is known; nothing is, before the first contact."""
+        if self._intake is None:
+            return Room(self._place, self._account.user_id)
+        return self._intake.reader.room
+
     def _show(self, **changes: Any) -> None:
         before, self._health = self._health, replace(self._health, **changes)
         if not self._health.same_as(before):
@@ -114,13 +118,14 @@ class MatrixConnector:
     def _working(self) -> None:
         """An answer came and the room can be used."""
         self._context.pauses.succeeded()
-        verdict = self._reader.room.verdict(self._allowed)
+        room = self._room
+        verdict = room.verdict(self._allowed)
         status: HealthStatus = "ok" if verdict is None else "down"
         self._show(
             status=status,
             reachable=True,
             authenticated=True,
-            receiving=self._reader.room.membership == "join",
+            receiving=room.membership == "join",
             detail=None if verdict is None else verdict.detail,
             last_receive=asyncio.get_running_loop().time(),
         )
@@ -143,13 +148,13 @@ class MatrixConnector:
                 receiving=False,
                 detail=str(error),
             )
-        elif isinstance(error, Refused) and error.logged_out:
+        elif isinstance(error, Refused) and error.unwelcome:
             self._show(
                 status="down",
                 reachable=True,
                 authenticated=False,
                 receiving=False,
-                detail=f"the homeserver refuses the access token ({error.errcode}); "
+                detail=f"the homeserver refuses the access token ({_reason(error)}); "
                 "log in again with `fleetchat login matrix`, or give another token and reload",
             )
         else:
@@ -164,29 +169,30 @@ class MatrixConnector:
     async def subscribe(self, inbox: Inbox) -> None:
         """Receive until cancelled, surviving every outage."""
         encoded = await inbox.position()
-        if encoded is not None:
-            self._position = Position.decode(encoded)
+        self._intake = None
+        start = None if encoded is None else Position.decode(encoded)
         while True:
             wait_s = None
             try:
-                await self._receive(inbox)
+                await self._receive(inbox, start)
             except (ApiError, WrongAccount, Unusable) as error:
                 self._troubled(error)
                 if isinstance(error, Refused):
                     wait_s = error.retry_after_s
             await self._context.pauses.wait(wait_s)
 
-    async def _receive(self, inbox: Inbox) -> None:
+    async def _receive(self, inbox: Inbox, start: Position | None) -> None:
         api = await self._signed_in()
         room_id = await self._room_id(api)
-        position = await self._look_around(api, room_id, inbox)
+        position = start if self._intake is None else self._intake.position
+        intake = self._intake = await self._look_around(api, room_id, inbox, position)
         self._working()
         committing: asyncio.Future[None] | None = None
         empty = 0
         while True:
             asked = asyncio.get_running_loop().time()
-            answer = await self._poll(api, room_id, position.since)
-            moved = await self._take_in(api, position, answer, inbox)
+            answer = await self._next_answer(api, intake)
+            moved = await intake.take_in(api, answer)
             if answer.place == "invite":
                 await self._join(api, room_id)
             self._working()
@@ -198,7 +204,6 @@ class MatrixConnector:
             else:
                 quick = asyncio.get_running_loop().time() - asked < QUICK_S
                 empty = empty + 1 if quick else 0
-            position = self._position = replace(self._position or position, since=answer.next_batch)
             if empty > QUICK_LIMIT:
                 await asyncio.sleep(QUICK_S)
 
@@ -221,59 +226,72 @@ class MatrixConnector:
                     f"there is no room {self._place}; mend connector.matrix.room_id in the roster"
                 ) from None
             raise
-        room_id = answer.get("room_id")
-        if not isinstance(room_id, str):
+        room_id = id_of(answer.get("room_id"))
+        if room_id is None:
             raise Refused(200, "", f"the lookup of {self._place} gave no room")
         return room_id
 
-    async def _poll(
-        self, api: Api, room_id: str, since: str | None, *, timeout_ms: int = POLL_MS
-    ) -> Answer:
-        limit = TIMELINE_LIMIT if since is not None else 1
-        where = sync_path(room_id, since=since, limit=limit, timeout_ms=timeout_ms)
+    async def _next_answer(self, api: Api, intake: Intake) -> Answer:
+        """What is new in the room, as soon as there is something."""
+        position = intake.position
+        if position.since is not None:
+            try:
+                return await self._poll(api, position.room_id, position.since)
+            except Refused as refusal:
+                if refusal.status != 400:
+                    raise
+                log.warning("the homeserver knows our place no more", reason=str(refusal))
+        # The last events that are known tell where to go on.
+        intake.position = replace(position, since=None)
+        return replace(await self._poll(api, position.room_id, None), limited=True)
+
+    async def _poll(self, api: Api, room_id: str, since: str | None) -> Answer:
+        """Ask for what is new, or without `since` for how the room stands now."""
+        where = sync_path(
+            room_id,
+            since=since,
+            limit=1 if since is None else TIMELINE_LIMIT,
+            timeout_ms=0 if since is None else POLL_MS,
+            nonce=secrets.token_hex(4) if since is None else "",
+        )
         token = api.token
         try:
-            raw = await api.request("GET", where, timeout_s=timeout_ms / 1000 + OVERDUE_S)
+            raw = await api.request("GET", where, timeout_s=POLL_MS / 1000 + OVERDUE_S)
         except Refused as refusal:
             if refusal.logged_out and await self._account.renew(api, token):
-                return await self._poll(api, room_id, since, timeout_ms=timeout_ms)
+                return await self._poll(api, room_id, since)
             raise
         answer = parse_answer(raw, room_id)
         if answer is None:
             raise Refused(200, "", "to /sync with something else than an answer to it")
         return answer
 
-    async def _look_around(self, api: Api, room_id: str, inbox: Inbox) -> Position:
+    async def _look_around(
+        self, api: Api, room_id: str, inbox: Inbox, position: Position | None
+    ) -> Intake:
         """See how the room stands now, join it if invited, and where to go on from.
 
         A first contact begins here: what was said before is not delivered.
         """
-        answer = await self._poll(api, room_id, None, timeout_ms=0)
-        reader = self._new_reader(room_id)
+        answer = await self._poll(api, room_id, None)
+        reader = Reader(Room(room_id, self._account.user_id), self._allowed, self._context.counts)
+        for raw in (*answer.state, *answer.timeline):
+            reader.room.apply(raw)
         if answer.place == "join":
-            for raw in (*answer.state, *answer.timeline):
-                reader.room.apply(raw)
-            if reader.room.membership is None:
-                reader.room.membership = "join"
-        elif answer.place is not None:
-            for raw in (*answer.state, *answer.timeline):
-                reader.room.apply(raw)
-        self._reader = reader
-        position = self._position
+            reader.room.membership = "join"
         if position is None or position.room_id != room_id:
-            seen: list[str] = []
-            if answer.place == "join":
-                seen = reader.read(reader.digest(answer.timeline)).seen
-            position = Position(answer.next_batch, room_id).moved(answer.next_batch, seen)
+            seen = ids_of(answer.timeline) if answer.place == "join" else ()
+            position = Position(
+                answer.next_batch,
+                room_id,
+                tuple(seen),
+                reader.room.rules,
+                inside=answer.place == "join",
+            )
             await inbox.commit(Batch(position=position.encode()))
-            self._position = position
         if answer.place == "invite":
             await self._join(api, room_id)
-        return position
-
-    def _new_reader(self, room_id: str) -> Reader:
-        room = Room(room_id, self._account.user_id)
-        return Reader(room, self._allowed, self._context.counts)
+        return Intake(reader, position, inbox)
 
     async def _join(self, api: Api, room_id: str) -> None:
         """Accept the invitation; the next answers bring the room."""
@@ -285,83 +303,15 @@ class MatrixConnector:
             raise Unusable(f"cannot join room {room_id}: {refusal}; invite it again") from None
         log.info("joined the room", room=room_id)
 
-    async def _take_in(
-        self, api: Api, position: Position, answer: Answer, inbox: Inbox
-    ) -> asyncio.Future[None] | None:
-        """Journal what an answer brought, gap first; None if it brought nothing."""
-        if answer.place is None or not (answer.state or answer.timeline or answer.limited):
-            return None
-        reader = self._reader
-        entering = not position.anchors
-        for raw in answer.state:
-            reader.room.apply(raw)
-        if answer.place == "invite":
-            return None
-        timeline = answer.timeline
-        entrance = _entrance(timeline, self._account.user_id) if entering else None
-        if entrance is not None:  # we joined just now: what was said before is not for us
-            timeline = timeline[entrance:]
-        elif answer.limited:
-            position = await self._fill(api, position, answer, inbox)
-        read = reader.read(reader.digest(timeline))
-        if answer.place == "leave" and reader.room.membership == "join":
-            reader.room.membership = "leave"  # Conduit's kind says no more than the heading
-        elif answer.place == "join" and reader.room.membership != "join":
-            reader.room.membership = "join"
-        moved = position.moved(answer.next_batch, read.seen)
-        self._position = moved
-        if not read.seen:
-            return None
-        return inbox.commit(
-            Batch(events=read.events, position=moved.encode(), confirmations=read.confirmations)
-        )
-
-    async def _fill(self, api: Api, position: Position, answer: Answer, inbox: Inbox) -> Position:
-        """Journal what lies between the last answer and this one, oldest first.
-
-        The position stays where it was until the whole gap is in: a crash begins it again, and
-        what is in already is known by its id.
-        """
-        known = frozenset(position.anchors)
-        reader = self._reader
-        seen: list[str] = []
-
-        def stop(raw: Any) -> bool:
-            if known:
-                return mapping_of(raw).get("event_id") in known
-            return _entrance([raw], self._account.user_id) is not None
-
-        start = answer.prev_batch or answer.next_batch
-        try:
-            async for page in history.missing(
-                api, position.room_id, start, position.since, stop, reader.digest
-            ):
-                read = reader.read(page)
-                seen = (seen + read.seen)[-100:]
-                await inbox.commit(Batch(read.events, None, read.confirmations))
-        except Refused as refusal:
-            if not refusal.final:
-                raise
-            gap = GapEvent(
-                time=rfc3339(time.time()),
-                connector=KIND,
-                detail=f"some events cannot be fetched: {refusal}",
-            )
-            log.warning("a gap cannot be filled", reason=str(refusal))
-            await inbox.commit(Batch([gap]))
-        return position.moved(position.since, seen)
-
     # -- sending ------------------------------------------------------------------------------
 
     def mark(self) -> str:
         """Who sends, when, and where the room's history stood."""
-        position = self._position
-        return Mark(
-            self._account.device_id,
-            time.time(),
-            None if position is None else position.since,
-            () if position is None else position.anchors[-2:],
-        ).encode()
+        device_id, now = self._account.device_id, time.time()
+        if self._intake is None:
+            return Mark(device_id, now, None).encode()
+        position = self._intake.position
+        return Mark(device_id, now, position.since, position.anchors[-2:]).encode()
 
     async def send(self, part: OutboundPart) -> SendResult:
         """PUT the part under its transaction id ("PUT …/send/{eventType}/{txnId}").
@@ -369,13 +319,13 @@ class MatrixConnector:
         The homeserver takes a repeated transaction id of one login for the same event, for a day.
         After that, or after another login, the room's history is asked first.
         """
-        api, room_id = self._ready()
         if part.earlier_attempt is not None and not self._remembered(part.earlier_attempt):
             found = await self.look_up(part)
             if found is not None:
                 return found
+        api, room_id, reader = self._ready()
         thread_id = part.message.draft.thread_id
-        content = message_content(part, latest_in_thread=self._reader.latest(thread_id))
+        content = message_content(part, latest_in_thread=reader.latest(thread_id))
         where = path("rooms", room_id, "send", "m.room.message", part.transaction_id)
         token = api.token
         try:
@@ -385,20 +335,20 @@ class MatrixConnector:
             raise kind(f"cannot reach the homeserver: {error}") from None
         except Refused as refusal:
             raise await self._send_error(api, room_id, refusal, token) from None
-        event_id = answer.get("event_id")
-        if not isinstance(event_id, str) or not event_id:
+        event_id = id_of(answer.get("event_id"))
+        if event_id is None:
             raise SendAmbiguous("the homeserver answered without an event id")
-        self._reader.note_latest(thread_id, event_id)
+        reader.note_latest(thread_id, event_id)
         return SendResult(event_id)
 
-    def _ready(self) -> tuple[Api, str]:
-        """What sending needs; never into a room that must not be written to."""
-        verdict = self._reader.room.verdict(self._allowed)
-        if self._api is None or self._position is None:
+    def _ready(self) -> tuple[Api, str, Reader]:
+        """What sending needs; never for a room that must not be written to."""
+        if self._api is None or self._intake is None:
             raise SendDeferred("not connected to the homeserver yet")
+        verdict = self._room.verdict(self._allowed)
         if verdict is not None:
             raise SendDeferred(verdict.detail)
-        return self._api, self._position.room_id
+        return self._api, self._intake.position.room_id, self._intake.reader
 
     def _remembered(self, attempt: str) -> bool:
         """Whether the homeserver still knows the transaction id of an attempt."""
@@ -414,12 +364,12 @@ class MatrixConnector:
             try:
                 if not await self._account.renew(api, token):
                     self._troubled(refusal)
-            except ApiError as error:
+            except (ApiError, WrongAccount) as error:
                 self._troubled(error)
             return SendDeferred(str(refusal))
         if refusal.status == 429:
             return SendDeferred(str(refusal), retry_after_s=refusal.retry_after_s)
-        if refusal.status == 403 and not await self._joined(api, room_id):
+        if refusal.status in (403, 404) and not await self._joined(api, room_id):
             return SendDeferred(str(refusal))
         if refusal.final:
             return SendRefused(str(refusal))
@@ -433,17 +383,20 @@ class MatrixConnector:
             self._troubled(error)
             return False
         rooms = answer.get("joined_rooms")
-        if isinstance(rooms, list) and room_id in rooms:
+        if not isinstance(rooms, list):
+            return False
+        if room_id in rooms:
             return True
-        if self._reader.room.membership == "join":
-            self._reader.room.membership = "leave"
-        verdict = self._reader.room.verdict(self._allowed)
-        self._show(status="down", detail=None if verdict is None else verdict.detail)
+        if self._room.membership == "join":
+            self._room.membership = "leave"
+        verdict = self._room.verdict(self._allowed)
+        detail = None if verdict is None else verdict.detail
+        self._show(status="down", receiving=False, detail=detail)
         return False
 
     async def look_up(self, part: OutboundPart) -> SendResult | None:
         """Look for the part in the room's history, back to where its first attempt was made."""
-        api, room_id = self._ready()
+        api, room_id, _ = self._ready()
         mark = Mark.decode(part.earlier_attempt or Mark(None, 0.0, None).encode())
         me, wanted = self._account.user_id, part.transaction_id
 
@@ -458,19 +411,14 @@ class MatrixConnector:
 
     async def mark_read(self, event_id: str) -> None:
         """Show that everything up to `event_id` was read ("Receipts"); best effort."""
-        if self._api is None or self._position is None:
+        if self._api is None or self._intake is None:
             return
-        where = path("rooms", self._position.room_id, "receipt", "m.read", event_id)
+        where = path("rooms", self._intake.position.room_id, "receipt", "m.read", event_id)
         try:
             await self._api.request("POST", where, body={})
         except ApiError as error:
             log.debug("cannot send a read receipt", reason=str(error))
 
 
-def _entrance(timeline: Sequence[Any], me: str) -> int | None:
-    """Where in a timeline we joined the room; None if that is not in it."""
-    for number in range(len(timeline) - 1, -1, -1):
-        raw = mapping_of(timeline[number])
-        if raw.get("type") == "m.room.member" and raw.get("state_key") == me:
-            return number
-    return None
+def _reason(refusal: Refused) -> str:
+    return f"{refusal.errcode}: {refusal.reason}" if refusal.reason else refusal.errcode

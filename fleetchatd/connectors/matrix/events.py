@@ -30,6 +30,8 @@ _POLLS = frozenset({"m.poll.start", "org.matrix.msc3381.poll.start"})
 _LATEST_MS = 253_402_300_799_999  # the end of the year 9999
 _GREATEST_SIZE = 2**53 - 1  # of an integer in canonical JSON
 _NOTHING: Mapping[Any, Any] = MappingProxyType({})
+# What moves a terminal's cursor, breaks a line or turns the direction of what follows.
+_CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
 # "> <@ann:example.org> her words", then a blank line. Clients stopped sending it with v1.13 of the
 # specification ("Fallbacks for rich replies" until then), and old ones still do.
@@ -46,7 +48,7 @@ def parse_event(raw: object, names: Mapping[str, str] = _NOTHING) -> Event | Non
     if not isinstance(raw, dict) or "state_key" in raw:
         return None
     head = {
-        "time": _time(raw.get("origin_server_ts")),
+        "time": time_of(raw.get("origin_server_ts")),
         "connector": KIND,
         "id": text_of(raw.get("event_id")),
         "sender": text_of(raw.get("sender")),
@@ -97,12 +99,24 @@ def text_of(value: object) -> str:
     return value
 
 
+def id_of(value: object) -> str | None:
+    """`value` if it is a string that can be given back as it came: an id or a token."""
+    return value if isinstance(value, str) and value and text_of(value) == value else None
+
+
+def one_line(value: object, longest: int = 200) -> str:
+    """What others wrote, on one line and not too long for a sentence of ours."""
+    line = " ".join(_CONTROLS.sub(" ", text_of(value)[: 2 * longest]).split())
+    return line if len(line) <= longest else f"{line[:longest]}…"
+
+
 def mapping_of(value: object) -> Mapping[Any, Any]:
     """`value` if it is an object of JSON; else an empty one."""
     return value if isinstance(value, dict) else _NOTHING
 
 
-def _time(value: object) -> str:
+def time_of(value: object) -> str:
+    """An `origin_server_ts` as the API writes times; the beginning of 1970 for what is none."""
     if type(value) is int and 0 <= value <= _LATEST_MS:
         return rfc3339(value / 1000)
     return rfc3339(0)

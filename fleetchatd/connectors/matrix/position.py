@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import orjson
 
@@ -16,30 +16,46 @@ class Position:
     """A place in a room's history.
 
     Attributes:
-        since: the token for the next `/sync`.
+        since: the token for the next `/sync`; None once the homeserver knows it no more.
         room_id: the room it was taken in (an alias may lead elsewhere later).
         anchors: ids of the newest events seen there, oldest first.
+        rules: `Room.rules` as they were there: what comes next is judged by them, although others
+            may be in force by now.
+        inside: whether we were in the room. Outside, `since` moves on past what is said there, and
+            the anchors alone tell where a gap begins.
     """
 
-    since: str
+    since: str | None
     room_id: str
     anchors: tuple[str, ...] = ()
+    rules: tuple[str, str] | None = None
+    inside: bool = True
 
-    def moved(self, since: str, seen: Sequence[str]) -> Position:
+    @property
+    def gap_reaches_to(self) -> str | None:
+        """The token that a gap after this place reaches back to; None: the anchors alone tell."""
+        return self.since if self.inside else None
+
+    def after(self, seen: Sequence[str]) -> Position:
         """The place after these events."""
-        anchors = (*self.anchors, *seen[-ANCHORS:])[-ANCHORS:]
-        return Position(since, self.room_id, anchors)
+        return replace(self, anchors=(*self.anchors, *seen[-ANCHORS:])[-ANCHORS:])
 
     def encode(self) -> str:
         """What the journal keeps."""
-        value = {"since": self.since, "room_id": self.room_id, "anchors": self.anchors}
-        return orjson.dumps(value).decode()
+        return orjson.dumps(self).decode()
 
     @classmethod
     def decode(cls, encoded: str) -> Position:
         """What the journal kept."""
         value = orjson.loads(encoded)
-        return cls(value["since"], value["room_id"], tuple(value["anchors"]))
+        rules = value.get("rules")
+        return cls(
+            value["since"],
+            value["room_id"],
+            tuple(value["anchors"]),
+            None if rules is None else (rules[0], rules[1]),
+            value.get("inside", True),
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence, Set
+from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import structlog
 
-from fleetchatd.connectors.matrix.events import mapping_of, own_transaction, parse_event, text_of
+from fleetchatd.connectors.matrix.events import (
+    KIND,
+    mapping_of,
+    own_transaction,
+    parse_event,
+    text_of,
+    time_of,
+)
 from fleetchatd.connectors.matrix.room import Room
-from fleetchatd.model import EditEvent, Event, MessageEvent, ReactionEvent, RedactionEvent
+from fleetchatd.model import EditEvent, Event, GapEvent, MessageEvent, ReactionEvent, RedactionEvent
 
 THREADS = 256
 """Threads whose newest event is remembered, for the fallback of what is sent there."""
+
+_AWAY = "what was said while we were not in the room is hidden from us (history visibility)"
 
 log = structlog.get_logger("fleetchatd.connector")
 
@@ -34,7 +43,6 @@ class Read:
 
     events: list[Event] = field(default_factory=list)
     confirmations: list[tuple[str, str]] = field(default_factory=list)
-    seen: list[str] = field(default_factory=list)
 
 
 class Reader:
@@ -52,18 +60,25 @@ class Reader:
         self._counts = counts
         self._latest: dict[str, str] = {}
 
-    def digest(self, raw_events: Iterable[Any], members: Sequence[Any] = ()) -> list[Any]:
-        """What must be held of raw events to read them later: much less than they are."""
+    def digest(self, raw_events: Iterable[Any], members: Sequence[Any] = ()) -> Iterator[Any]:
+        """What must be held of raw events to read them later: much less than they are.
+
+        Args:
+            raw_events: oldest first.
+            members: member events of those who speak in them.
+        """
         for member in members:
             if mapping_of(member).get("state_key") != self.room.me:
                 self.room.apply(member)
-        found = [self._digest(raw) for raw in raw_events if isinstance(raw, dict)]
-        return [item for item in found if item is not None]
+        for raw in raw_events:
+            if isinstance(raw, dict) and (item := self._digest(raw)) is not None:
+                yield item
 
     def _digest(self, raw: dict[str, Any]) -> Any:
         if "state_key" in raw:
             return raw
-        if raw.get("sender") == self.room.me:
+        # What our account takes back was perhaps said by others: that is told like any redaction.
+        if raw.get("sender") == self.room.me and raw.get("type") != "m.room.redaction":
             relation = mapping_of(mapping_of(raw.get("content")).get("m.relates_to"))
             threaded = relation.get("rel_type") == "m.thread"
             thread_id = text_of(relation.get("event_id")) if threaded else None
@@ -75,17 +90,22 @@ class Reader:
         read = Read()
         for item in items:
             if isinstance(item, dict):
-                self.room.apply(item)
-                read.seen.append(text_of(item.get("event_id")))
+                self._state(item, read)
             elif isinstance(item, Own):
                 self._own(item, read)
             else:
                 self._other(item, read)
-        read.seen = [event_id for event_id in read.seen if event_id]
         return read
 
+    def _state(self, raw: dict[str, Any], read: Read) -> None:
+        """Learn from a state event; coming back into a room that hides its past leaves a gap."""
+        outside = self.room.membership not in (None, "join")
+        self.room.apply(raw)
+        if outside and self.room.membership == "join" and self.room.hides_the_past:
+            time = time_of(raw.get("origin_server_ts"))
+            read.events.append(GapEvent(time=time, connector=KIND, detail=_AWAY))
+
     def _own(self, own: Own, read: Read) -> None:
-        read.seen.append(own.event_id)
         if own.transaction_id is not None and own.event_id:
             read.confirmations.append((own.transaction_id, own.event_id))
         self.note_latest(own.thread_id, own.event_id)
@@ -93,7 +113,6 @@ class Reader:
     def _other(
         self, event: MessageEvent | EditEvent | ReactionEvent | RedactionEvent, read: Read
     ) -> None:
-        read.seen.append(event.id)
         if event.sender is not None and self.room.may_speak(event.sender, self._allowed):
             read.events.append(event)
         elif isinstance(event, RedactionEvent):

@@ -6,17 +6,13 @@ Client-server API: "Room membership", "Join rules", "Room history visibility", "
 
 from __future__ import annotations
 
-import re
 from collections.abc import Set
 from dataclasses import dataclass
 from enum import StrEnum
 
-from fleetchatd.connectors.matrix.events import mapping_of, text_of
+from fleetchatd.connectors.matrix.events import mapping_of, one_line, text_of
 
 _CLOSED_JOIN_RULES = frozenset({"invite", "knock"})
-_LONGEST = 200
-# What moves a terminal's cursor, breaks a line or turns the direction of what follows.
-_CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
 
 class Problem(StrEnum):
@@ -89,6 +85,20 @@ class Room:
             self._replacement = text_of(content.get("replacement_room"))
 
     @property
+    def rules(self) -> tuple[str, str]:
+        """The join rule and the history visibility: who may speak depends on them."""
+        return self._join_rule, self._history_visibility
+
+    @rules.setter
+    def rules(self, rules: tuple[str, str]) -> None:
+        self._join_rule, self._history_visibility = rules
+
+    @property
+    def hides_the_past(self) -> bool:
+        """Whether what was said while we were not in the room stays unknown to us."""
+        return self._history_visibility not in ("shared", "world_readable")
+
+    @property
     def open(self) -> bool:
         """Whether anybody may come in or listen, so that being there proves nothing."""
         return (
@@ -117,7 +127,7 @@ class Room:
             remedy = "put a room without encryption into the roster"
             return self._unusable(Problem.ENCRYPTED, f"{why}; {remedy}")
         if self._replaced:
-            why = f"it was replaced by {_short(self._replacement) or 'another room'}"
+            why = f"it was replaced by {one_line(self._replacement) or 'another room'}"
             remedy = "put the new one into the roster as connector.matrix.room_id"
             return self._unusable(Problem.REPLACED, f"{why}; {remedy}")
         if allowed_senders is None and self.open:
@@ -135,13 +145,13 @@ class Room:
             return
         if membership == "join":
             self.joined.add(user)
-            self._learn_name(user, _short(text_of(fields.get("displayname"))))
+            self._learn_name(user, one_line(fields.get("displayname")))
         else:
             self.joined.discard(user)
         if user == self.me:
             self.membership = membership
             self._membership_by = sender
-            self._membership_reason = _short(text_of(fields.get("reason")))
+            self._membership_reason = one_line(fields.get("reason"))
 
     def _learn_name(self, user: str, name: str) -> None:
         if name:
@@ -151,7 +161,7 @@ class Room:
 
     def _why_not_joined(self) -> str:
         reason = f" ({self._membership_reason})" if self._membership_reason else ""
-        who = _short(self._membership_by) or "somebody"
+        who = one_line(self._membership_by) or "somebody"
         if self.membership == "invite":
             return f"{self.me} is invited and has not joined yet; it joins by itself"
         if self.membership == "ban":
@@ -165,10 +175,4 @@ class Room:
     def _why_open(self) -> str:
         if self._history_visibility == "world_readable":
             return "it is open to everybody (its history is world-readable)"
-        return f"it is open to everybody (join rule {_short(self._join_rule) or 'unknown'})"
-
-
-def _short(text: str) -> str:
-    """What others wrote, on one line and not too long for a sentence of ours."""
-    line = " ".join(_CONTROLS.sub(" ", text[: 2 * _LONGEST]).split())
-    return line if len(line) <= _LONGEST else f"{line[:_LONGEST]}…"
+        return f"it is open to everybody (join rule {one_line(self._join_rule) or 'unknown'})"

@@ -9,11 +9,7 @@ from urllib.parse import quote
 
 import orjson
 
-from fleetchatd.connectors.matrix.events import mapping_of
-
-POLL_MS = 30_000
-TIMELINE_LIMIT = 100
-"""More is not given at once (Synapse caps it there), whatever a filter asks."""
+from fleetchatd.connectors.matrix.events import id_of, mapping_of
 
 _NOTHING = {"types": [], "not_types": ["*"]}
 
@@ -42,8 +38,8 @@ class Answer:
 
 def parse_answer(raw: Mapping[str, Any], room_id: str) -> Answer | None:
     """The part of an answer that is about `room_id`; None if it is no answer at all."""
-    next_batch = raw.get("next_batch")
-    if not isinstance(next_batch, str) or not next_batch:
+    next_batch = id_of(raw.get("next_batch"))
+    if next_batch is None:
         return None
     rooms = mapping_of(raw.get("rooms"))
     places: tuple[Place, ...] = ("join", "invite", "leave")
@@ -56,7 +52,6 @@ def parse_answer(raw: Mapping[str, Any], room_id: str) -> Answer | None:
 
 def _answer(next_batch: str, place: Place, section: Mapping[str, Any]) -> Answer:
     timeline = mapping_of(section.get("timeline"))
-    prev_batch = timeline.get("prev_batch")
     state = section.get("invite_state" if place == "invite" else "state")
     return Answer(
         next_batch,
@@ -64,7 +59,7 @@ def _answer(next_batch: str, place: Place, section: Mapping[str, Any]) -> Answer
         state=_events(mapping_of(state)),
         timeline=_events(timeline),
         limited=timeline.get("limited") is True,
-        prev_batch=prev_batch if isinstance(prev_batch, str) else None,
+        prev_batch=id_of(timeline.get("prev_batch")),
     )
 
 
@@ -73,11 +68,22 @@ def _events(section: Mapping[Any, Any]) -> Sequence[Any]:
     return found if isinstance(found, list) else ()
 
 
-def sync_path(room_id: str, *, since: str | None, limit: int, timeout_ms: int) -> str:
-    """The path and query of a `/sync` that tells of one room only ("Filtering")."""
+def sync_path(
+    room_id: str, *, since: str | None, limit: int, timeout_ms: int, nonce: str = ""
+) -> str:
+    """The path and query of a `/sync` that tells of one room only ("Filtering").
+
+    Args:
+        room_id: the room.
+        since: the token of the answer before; None: how it stands now.
+        limit: events wanted at once.
+        timeout_ms: how long the homeserver may wait for news.
+        nonce: makes the request unlike any other: Synapse answers the same one without `since`
+            from its cache for minutes.
+    """
     wanted = {
         "presence": _NOTHING,
-        "account_data": _NOTHING,
+        "account_data": _NOTHING | ({"types": [nonce]} if nonce else {}),
         "room": {
             "rooms": [room_id],
             "account_data": _NOTHING,
