@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from fleetchatd.journal import tail
-from fleetchatd.journal.sqlite import SqliteJournal, inbound, outbound, rows
+from fleetchatd.journal.sqlite import SqliteJournal, history, inbound, outbound, rows
 from fleetchatd.model import Batch, DeliveryEvent, EditEvent, Filter, GapEvent, ReactionEvent, State
 from tests.unit.journal.conftest import (
     EVERYTHING,
@@ -53,7 +53,7 @@ async def test_the_same_id_from_another_place_is_another_event(journal: SqliteJo
 async def test_colliding_hashes_confuse_nobody(
     journal: SqliteJournal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in (rows, inbound, outbound):
+    for module in (rows, history, inbound, outbound):
         monkeypatch.setattr(module, "hash_id", lambda target, event_id: 7)
     await commit(journal, said("$1", thread_id="a"), said("$2", thread_id="b"))
     await commit(journal, said("$2"), said("$3", thread_id="b"))
