@@ -34,8 +34,8 @@ from fleetchatd.model import Batch, ConnectorEvent, ConnectorHealth, rfc3339
 from fleetchatd.outbox import Outbox
 from fleetchatd.roster import Roster, load_roster
 
-ANSWERS_GRACE_S = 5.0
-"""How long answers under way may take at the end, in seconds; the stop takes 25 s at most."""
+ANSWERS_GRACE_S = 3.0
+"""How long answers under way may take at the end, twice, in seconds; a stop takes 25 s at most."""
 
 UPKEEP_S = 10.0
 PRUNE_EVERY_S = 3600.0

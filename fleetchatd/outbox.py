@@ -64,6 +64,7 @@ class Outbox:
         self._accepting: Counter[str | None] = Counter()
         self._sendable = asyncio.Event()
         self._waiters: dict[str, list[asyncio.Future[Message | None]]] = {}
+        self._nobody_waits = False
         self._unsettled = 0
         self._all_settled = asyncio.Event()
         self._all_settled.set()
@@ -153,7 +154,7 @@ class Outbox:
     async def until_final(self, message: Message, timeout_s: float) -> Message:
         """The message once it is final, or as it stands after `timeout_s` seconds."""
         present = self.journal.message(message.id) or message
-        if present.state.final:
+        if present.state.final or self._nobody_waits:
             self._waiters.pop(message.id, None)
             return present
         waiter: asyncio.Future[Message | None] = asyncio.get_running_loop().create_future()
@@ -172,7 +173,8 @@ class Outbox:
         return final or self.journal.message(message.id) or message
 
     def stop_waiting(self) -> None:
-        """Let everybody who waits for an end go with what is known now."""
+        """Let everybody who waits for an end, now or later, go with what is known."""
+        self._nobody_waits = True
         for waiters in self._waiters.values():
             for waiter in waiters:
                 if not waiter.done():

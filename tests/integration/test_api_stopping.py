@@ -103,6 +103,39 @@ async def test_a_stop_in_a_burst_of_posts_loses_none_that_was_accepted(daemon: D
         assert (await daemon.api.final(message_id))["state"] == "delivered"
 
 
+async def test_whoever_waits_in_a_burst_at_the_stop_is_answered_if_it_was_accepted(
+    make_daemon: MakeDaemon,
+) -> None:
+    daemon = make_daemon(delay_s=1.5)
+    await daemon.start()
+    statuses: list[int] = []
+
+    async def post() -> None:
+        try:
+            reply = await daemon.api.request("POST", "/v1/messages?wait_s=50", {"text": "a"})
+        except (aiohttp.ClientError, OSError):
+            return  # it was not read
+        statuses.append(reply.status)
+
+    begun = time.monotonic()
+    async with asyncio.TaskGroup() as group:
+        for number in range(300):
+            group.create_task(post())
+            if number == 250:
+
+                async def some_arrived() -> bool:
+                    return bool(await daemon.api.history(limit=1))
+
+                await eventually("the first post", some_arrived, pause_s=0)
+                daemon.send_signal(signal.SIGTERM)
+    assert set(statuses) == {202}
+    assert await daemon.ended() == 0
+    assert time.monotonic() - begun < 15
+    daemon.reconfigure("memory")
+    await daemon.start()
+    assert len(await daemon.api.history(limit=1000)) == len(statuses)
+
+
 async def test_a_reload_just_before_the_stop_does_not_keep_it_alive(
     make_daemon: MakeDaemon,
 ) -> None:
