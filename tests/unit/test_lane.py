@@ -1,0 +1,258 @@
+"""Lanes under everything at once: faults of chat and disk, stops, cancels, retries, switches."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from fleetchatd import lane as lane_module
+from fleetchatd.connectors import pauses
+from fleetchatd.errors import (
+    JournalError,
+    SendAmbiguous,
+    SendDeferred,
+    SendError,
+    SendRefused,
+)
+from fleetchatd.lane import AHEAD
+from fleetchatd.model import Message, OutboundPart, SendResult, State
+from tests.unit.chat import Chat, Office
+from tests.unit.journal.conftest import Clock, events
+from tests.unit.journal.faulty import FaultyJournal
+
+THREADS = (None, "a", "b")
+COUNT = 80
+
+
+class UnreliableChat(Chat):
+    """Does to every tenth send or so what chats do.
+
+    Attributes:
+        arrivals: what people saw, thread by thread.
+        refused: transaction ids that were refused at least once.
+    """
+
+    def __init__(self, office: Office, chance: random.Random) -> None:
+        super().__init__(office.context)
+        self.chance = chance
+        self.trouble = True
+        self.refused: set[str] = set()
+
+    async def send(self, part: OutboundPart) -> SendResult:
+        for _ in range(self.chance.randrange(4)):
+            await asyncio.sleep(0)
+        if self.trouble and self.chance.random() < 0.2:
+            fault, arrived = self._fault(part)
+            self.fail_next(fault, arrived=arrived)
+        return await super().send(part)
+
+    def _fault(self, part: OutboundPart) -> tuple[Exception, bool]:
+        kind = self.chance.choice(["deferred", "ambiguous", "lost answer", "broken", "refused"])
+        if kind == "refused" and part.earlier_attempt is None:
+            self.refused.add(part.message.id)
+            return SendRefused("no"), False
+        faults: dict[str, SendError | ValueError] = {
+            "deferred": SendDeferred("later"),
+            "broken": ValueError("a bug"),
+        }
+        return faults.get(kind, SendAmbiguous("lost")), kind == "lost answer"
+
+    def seen(self, thread_id: str | None) -> list[str]:
+        return [part.text for part in self.sent if part.message.draft.thread_id == thread_id]
+
+
+@pytest.fixture(autouse=True)
+def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pauses, "FIRST_S", 0.002)
+    monkeypatch.setattr(pauses, "LONGEST_S", 0.01)
+    monkeypatch.setattr(lane_module, "SLOW_S", 0.01)
+    monkeypatch.setattr("fleetchatd.outbox.RESETTLE_S", 0.005)
+
+
+@pytest_asyncio.fixture
+async def office(tmp_path: Path) -> AsyncIterator[Office]:
+    journal = FaultyJournal(tmp_path / "journal.db", clock=Clock())
+    made = Office(journal, tmp_path)
+    yield made
+    await made.close()
+    await journal.close()
+
+
+class Story:
+    """What is done to one outbox, by chance, until everything has come to its end."""
+
+    def __init__(self, office: Office, seed: int) -> None:
+        self.office = office
+        self.chance = random.Random(seed)
+        self.chat = UnreliableChat(office, self.chance)
+        self.accepted: list[Message] = []
+        self.cancelled: set[str] = set()
+        self.retried: set[str] = set()
+
+    async def unfold(self) -> None:
+        self.office.attach(self.chat)
+        while len(self.accepted) < COUNT:
+            await self.chance.choice(
+                [self.burst, self.burst, self.burst, self.cancel, self.retry, self.disk, self.stop]
+            )()
+        self.chat.trouble = False
+        self.journal.fail("nothing", 0)
+        for message in self.accepted:
+            await self.office.final(message)
+
+    @property
+    def journal(self) -> FaultyJournal:
+        assert isinstance(self.office.journal, FaultyJournal)
+        return self.office.journal
+
+    async def burst(self) -> None:
+        """A few messages at once; what could not be taken in is no message."""
+        first = len(self.accepted)
+        texts = [str(first + number) for number in range(self.chance.randrange(1, 30))]
+        taken = await asyncio.gather(
+            *(self.office.send(text, thread_id=self.chance.choice(THREADS)) for text in texts),
+            return_exceptions=True,
+        )
+        self.accepted += [one for one in taken if isinstance(one, Message)]
+        assert all(isinstance(one, Message | JournalError) for one in taken)
+
+    async def cancel(self) -> None:
+        await self._ask(self.office.outbox.cancel, self.cancelled)
+
+    async def retry(self) -> None:
+        await self._ask(self.office.outbox.retry, self.retried)
+
+    async def _ask(self, what: object, done: set[str]) -> None:
+        assert callable(what)
+        for message in self.chance.sample(self.accepted, min(5, len(self.accepted))):
+            try:
+                if await what(message.id) is not None:
+                    done.add(message.id)
+            except JournalError:
+                continue
+
+    async def disk(self) -> None:
+        self.journal.fail(self.chance.choice(["COMMIT", "BEGIN", "UPDATE messages"]))
+        await asyncio.sleep(0)
+
+    async def stop(self) -> None:
+        """A stop, with or without patience, and the next start."""
+        await self.office.outbox.detach(self.chance.choice([0.0, 5.0]))
+        self.office.attach(self.chat)
+
+
+@pytest.mark.parametrize("seed", range(8))
+async def test_whatever_happens_every_message_comes_to_its_end_once_and_in_order(
+    office: Office, seed: int
+) -> None:
+    story = Story(office, seed)
+    async with asyncio.timeout(60):
+        await story.unfold()
+    seen = [part.message.id for part in story.chat.sent]
+    assert len(seen) == len(set(seen))
+    ends = {message.id: office.look(message) for message in story.accepted}
+    delivered = {key for key, end in ends.items() if end.state is State.DELIVERED}
+    assert delivered == set(seen)
+    not_delivered = set(ends) - delivered
+    assert not_delivered <= story.chat.refused | story.cancelled
+    out_of_turn = story.retried | story.chat.refused | story.cancelled
+    for thread in THREADS:
+        came = [
+            part.message.order
+            for part in story.chat.sent
+            if part.message.draft.thread_id == thread and part.message.id not in out_of_turn
+        ]
+        assert came == sorted(came)
+    told = [event["id"] for event in events(office.journal) if event["type"] == "delivery"]
+    assert set(told) == set(ends)
+    assert all(told.count(key) == 1 for key in set(ends) - story.retried)
+
+
+# -- beginning ahead ------------------------------------------------------------------------------
+
+
+async def flowing(office: Office, count: int) -> list[Message]:
+    """A thread whose first message went out and whose others have their intent written."""
+    office.attach()
+    office.chat.gate.clear()
+    sent = [await office.send(str(number)) for number in range(count)]
+    office.chat.held["1"] = asyncio.Event()
+    office.chat.gate.set()
+    await office.until("the second", lambda: len(office.chat.tried) == 2)
+    return sent
+
+
+async def test_while_the_chat_answers_many_intents_share_a_commit(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lane_module, "SLOW_S", 60.0)
+    sent = await flowing(office, AHEAD + 5)
+    states = [office.look(message).state for message in sent[1:]]
+    assert states == [State.SENDING] * AHEAD + [State.QUEUED] * 4
+    office.chat.held["1"].set()
+    await office.final(sent[-1])
+    assert office.chat.texts == [str(number) for number in range(AHEAD + 5)]
+
+
+async def test_what_was_begun_ahead_of_a_slow_answer_is_queued_again(office: Office) -> None:
+    sent = await flowing(office, 5)
+    await office.until(
+        "taken back",
+        lambda: [office.look(message).state for message in sent[2:]] == [State.QUEUED] * 3,
+    )
+    assert office.look(sent[1]).state is State.SENDING
+    assert await office.outbox.cancel(sent[2].id) is not None
+    office.chat.held["1"].set()
+    await office.final(sent[-1])
+    assert office.chat.texts == ["0", "1", "3", "4"]
+
+
+async def test_what_was_begun_ahead_can_be_cancelled_and_the_rest_keeps_its_order(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lane_module, "SLOW_S", 60.0)
+    sent = await flowing(office, 6)
+    cancelled = await office.outbox.cancel(sent[3].id)
+    assert cancelled is not None
+    office.chat.held["1"].set()
+    await office.final(sent[-1])
+    assert office.chat.texts == ["0", "1", "2", "4", "5"]
+
+
+async def test_what_was_begun_ahead_is_free_for_another_connector(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lane_module, "SLOW_S", 60.0)
+    sent = await flowing(office, 4)
+    stopping = asyncio.ensure_future(office.outbox.detach(20))  # noqa: TID251 - to meet it half-way
+    await asyncio.sleep(0)
+    office.chat.held["1"].set()
+    await stopping
+    office.attach(other := Chat(office.context, "another"))
+    await office.final(sent[-1])
+    assert other.texts == ["2", "3"]
+
+
+async def test_what_was_begun_ahead_and_expires_meanwhile_is_not_sent(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lane_module, "SLOW_S", 60.0)
+    office.attach()
+    office.chat.gate.clear()
+    sent = [await office.send(str(number)) for number in range(3)]
+    late = await office.send("late", expires_s=5.0)
+    office.chat.held["1"] = asyncio.Event()
+    office.chat.gate.set()
+    await office.until("the second", lambda: len(office.chat.tried) == 2)
+    assert office.look(late).state is State.SENDING
+    office.journal.clock.now += 6  # type: ignore[attr-defined]
+    office.chat.held["1"].set()
+    done = await office.final(late)
+    assert (done.state, done.error) == (State.FAILED, "expired")
+    await office.final(sent[-1])
+    assert office.chat.texts == ["0", "1", "2"]
