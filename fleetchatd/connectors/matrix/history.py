@@ -41,11 +41,10 @@ async def pages_back(
     while token not in been:
         been.add(token)
         answer = await _page(api, room_id, token, to)
-        events = answer.get("chunk")
-        if not isinstance(events, list):
+        events, end = answer.get("chunk"), answer.get("end")
+        if not isinstance(events, list) or (end is not None and id_of(end) is None):
             raise Refused(200, "", "to /messages with something else than an answer to it")
         yield token, events, _members(answer)
-        end = id_of(answer.get("end"))
         if end is None:
             return
         token = end
