@@ -130,17 +130,19 @@ async def _feed(
     deadline = None if wish.follow else asyncio.get_running_loop().time() + wish.wait_s
     end = None if wish.follow or wish.wait_s else journal.last_seq
     while reader.last_line is None:
-        reached, found = await _pass_on(journal, request, response, wish.wanted, cursor)
-        if found and end is None and not wish.follow:
-            end = journal.last_seq  # it waited for the first, and gets what came with it
-        if end is not None and reached >= end:
+        if end is not None and cursor >= end:
             return
-        if reached > cursor:
-            cursor = reached
+        if journal.last_seq > cursor:
+            cursor, found = await _pass_on(journal, request, response, wish.wanted, cursor)
+            if found and end is None and not wish.follow:
+                end = journal.last_seq  # it waited for the first, and gets what came with it
+            continue
+        reader.waiting = journal.changed()
+        if deadline is None:
+            await reader.waiting
             continue
         try:
             async with asyncio.timeout_at(deadline):
-                reader.waiting = journal.changed()
                 await reader.waiting
         except TimeoutError:
             return

@@ -12,6 +12,7 @@ from bisect import bisect_left
 from fleetchatd.journal.base import Page
 
 MAX_BYTES = 1024 * 1024
+_PURGE_AT = 64
 _TRIM_AT = MAX_BYTES + MAX_BYTES // 4
 
 
@@ -23,7 +24,8 @@ class Tail:
         self._lines: list[bytes] = []
         self._kinds: list[int] = []
         self._ends: list[int] = []  # bytes up to the end of each line, ever growing
-        self._waiting: set[asyncio.Future[None]] = set()
+        self._waiting: list[asyncio.Future[None]] = []
+        self._purge_at = _PURGE_AT
         self._memo: tuple[tuple[int, int, frozenset[int] | None, int], Page] | None = None
 
     def extend(self, events: list[tuple[int, int, bytes]]) -> None:
@@ -37,7 +39,7 @@ class Tail:
         self.last_seq = events[-1][0]
         if end - (self._ends[0] - len(self._lines[0])) > _TRIM_AT:
             self._trim(end - MAX_BYTES)
-        waiting, self._waiting = self._waiting, set()
+        waiting, self._waiting = self._waiting, []
         for future in waiting:
             if not future.done():
                 future.set_result(None)
@@ -82,7 +84,9 @@ class Tail:
 
     def changed(self) -> asyncio.Future[None]:
         """A future that is done at the next `extend`."""
+        if len(self._waiting) >= self._purge_at:  # readers that went away while nothing happened
+            self._waiting = [waiting for waiting in self._waiting if not waiting.done()]
+            self._purge_at = max(_PURGE_AT, 2 * len(self._waiting))
         future = asyncio.get_running_loop().create_future()
-        self._waiting.add(future)
-        future.add_done_callback(self._waiting.discard)  # a reader that went away
+        self._waiting.append(future)
         return future

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 from collections.abc import Sequence
@@ -93,6 +94,7 @@ def kind_of(event: Event) -> int:
     return TYPE_KINDS[event.type]
 
 
+@functools.lru_cache(maxsize=256)
 def kinds_of(wanted: Filter) -> frozenset[int] | None:
     """The kinds that pass a filter; None when all do."""
     if wanted.types is None and wanted.classes is None:
