@@ -45,7 +45,7 @@ SHIPPED: Mapping[str, Shipped] = {
     ),
     "matrix": Shipped(
         "fleetchatd.connectors.matrix.settings",
-        "fleetchatd.connectors.matrix:MatrixConnector",
+        "fleetchatd.connectors.matrix.connector:MatrixConnector",
         "install fleetchatd again with all it depends on",
     ),
     "discord": Shipped(

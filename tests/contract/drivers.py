@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
 
 from fleetchatd.connectors.base import Connector, Context
-from fleetchatd.connectors.matrix import MatrixConnector
+from fleetchatd.connectors.matrix.connector import MatrixConnector
 from fleetchatd.connectors.memory import MemoryConnector
 from fleetchatd.model import EditEvent, ReactionEvent, RedactionEvent, Secret
 from tests.fakes.homeserver import FakeHomeserver, FakeMatrixRoom

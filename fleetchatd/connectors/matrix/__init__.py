@@ -1,7 +1,5 @@
-"""Matrix: the client-server API over HTTPS, so that any homeserver will do."""
+"""Matrix: the client-server API over HTTPS, so that any homeserver will do.
 
-from __future__ import annotations
-
-from fleetchatd.connectors.matrix.connector import MatrixConnector
-
-__all__ = ["MatrixConnector"]
+The connector stands in connector.py and is not imported here: whoever checks a roster loads
+settings.py, which must not cost aiohttp.
+"""
