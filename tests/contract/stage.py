@@ -10,9 +10,9 @@ from typing import Any
 import orjson
 
 from fleetchatd.connectors.base import Closes, Connector, Context, Marks
+from fleetchatd.delivery import split
 from fleetchatd.inbox import Inbox
 from fleetchatd.journal.sqlite import SqliteJournal
-from fleetchatd.delivery import split
 from fleetchatd.model import (
     ConnectorHealth,
     Draft,
