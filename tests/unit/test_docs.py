@@ -59,6 +59,12 @@ def test_every_module_has_its_place_in_the_architecture() -> None:
     assert [entry for entry in places if not (PACKAGE / entry).exists()] == []
 
 
+def test_every_module_of_the_matrix_connector_has_its_place_too() -> None:
+    text = (REPOSITORY / "docs" / "architecture.md").read_text()
+    modules = {path.stem for path in (PACKAGE / "connectors" / "matrix").glob("[!_]*.py")}
+    assert {module for module in modules if f"`{module}`" not in text} == set()
+
+
 def test_every_option_of_the_daemon_is_in_its_reference() -> None:
     text = (REPOSITORY / "docs" / "reference" / "fleetchatd.md").read_text()
     options = {option for action in _parser()._actions for option in action.option_strings}
