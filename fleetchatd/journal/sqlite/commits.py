@@ -55,6 +55,7 @@ class GroupCommit:
         rolled_back: Callable[[], None],
     ) -> None:
         self.error: Exception | None = None
+        self._damage: JournalDamagedError | None = None
         self._connection = connection
         self._path = path
         self._committed = committed
@@ -104,6 +105,10 @@ class GroupCommit:
         self.post(statements, done, lazy=lazy)
         return future
 
+    def halt(self, damage: JournalDamagedError) -> None:
+        """Write no more: what would be told as safe might not be there after a restart."""
+        self.error = self._damage = damage
+
     def scrub(self) -> None:
         """After the group under way, leave no trace in the log of what was overwritten."""
         self._scrub = True
@@ -123,6 +128,9 @@ class GroupCommit:
         self._begin_handle = None
         group, self._waiting, self._urgent = self._waiting, [], False
         self._busy = True
+        if self._damage is not None:
+            self._finish(group, [], self._damage)
+            return
         try:
             self._connection.execute("BEGIN IMMEDIATE")
             results = [statements() for statements, _ in group]
@@ -164,11 +172,13 @@ class GroupCommit:
             with contextlib.suppress(sqlite3.Error):  # it is rolled back even then
                 self._connection.execute("ROLLBACK")
         if error is None:
-            self.error = None
+            self.error = self._damage
             self._committed()
         else:
             if isinstance(error, sqlite3.Error):
                 error = explain(error, self._path)
+            if isinstance(error, JournalDamagedError):
+                self.halt(error)
             self.error = error
             self._rolled_back()
             results = [None] * len(group)

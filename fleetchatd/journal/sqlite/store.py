@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from fleetchatd.errors import JournalDamagedError, JournalError
 from fleetchatd.journal.sqlite.commits import GroupCommit, explain
 from fleetchatd.journal.sqlite.opening import migrate, prepare
 from fleetchatd.journal.sqlite.rows import event_row, line_of
@@ -68,7 +69,14 @@ class Store:
         try:
             return self.reader.execute(query, values).fetchall()
         except sqlite3.Error as error:
-            raise explain(error, str(self.path)) from error
+            raise self.unreadable(error) from error
+
+    def unreadable(self, error: sqlite3.Error) -> JournalError:
+        """Our error for a read that failed; a damaged journal is not written to any more."""
+        explained = explain(error, str(self.path))
+        if isinstance(explained, JournalDamagedError):
+            self.commits.halt(explained)
+        return explained
 
     def target_id(self, name: str) -> int:
         """The number of a target; within a write, it is made if it is new."""

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 import orjson
 
 from fleetchatd.journal.base import Page, Subscriber
-from fleetchatd.journal.sqlite.commits import explain
 from fleetchatd.journal.sqlite.rows import kinds_of, line_of
 from fleetchatd.journal.sqlite.store import Store
 from fleetchatd.model import Filter
@@ -53,7 +52,7 @@ class Subscribers(Store):
                     break
             cursor.close()
         except sqlite3.Error as error:
-            raise explain(error, str(self.path)) from error
+            raise self.unreadable(error) from error
         exhausted = len(lines) < _ROWS and size < max_bytes
         return Page(b"".join(lines), upto if exhausted else seq)
 

@@ -231,6 +231,28 @@ async def test_a_folder_in_its_place_is_refused(tmp_path: Path) -> None:
         SqliteJournal(tmp_path / "journal.db")
 
 
+@pytest.mark.parametrize("reads_first", [True, False])
+async def test_a_journal_that_is_damaged_at_work_takes_nothing_in_any_more(
+    folder: Path, reads_first: bool
+) -> None:
+    path = folder / "journal.db"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    journal = SqliteJournal(path)
+    size = path.stat().st_size
+    with path.open("r+b") as file:
+        file.seek(4096)
+        file.write(b"\xff" * (size - 4096))
+    if reads_first:
+        with pytest.raises(JournalDamagedError):
+            journal.history(limit=100, before=None, thread_id=None, direction=None)
+    for _ in range(2):
+        with pytest.raises(JournalDamagedError, match="restore it from a backup"):
+            await accepted(journal)
+    assert "it is damaged" in (journal.error or "")
+    await journal.close()
+
+
 async def test_where_no_file_can_be_made_the_error_says_so(tmp_path: Path) -> None:
     with pytest.raises(FleetchatError, match="cannot write"):
         SqliteJournal(tmp_path / "no such folder" / "journal.db")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -133,6 +134,20 @@ async def test_the_next_life_empties_the_log_that_a_crash_left(
     await commit(again.open(), said("$2"))
     assert SECRET.encode() not in on_disk(again.now)
     await again.close()
+
+
+async def test_a_redaction_by_somebody_who_may_not_speak_counts_for_what_was_delivered(
+    journal: SqliteJournal,
+) -> None:
+    unwelcome = replace(redaction("$1"), welcome=False)
+    await commit(journal, replace(unwelcome, id="too early"), said("$1", SECRET))
+    await commit(journal, replace(unwelcome, id="of nothing", target="$nobody"), unwelcome)
+    message = (await accepted(journal, SECRET, mark="")).with_remote_id("$own")
+    await settle(journal, message, State.DELIVERED)
+    await commit(journal, replace(unwelcome, id="of our own", target="$own"))
+    told = [event["id"] for event in events(journal) if event["type"] == "redaction"]
+    assert told == ["no $1", "of our own"]
+    assert SECRET.encode() not in on_disk(journal)
 
 
 async def test_a_redaction_of_something_unknown_changes_nothing(journal: SqliteJournal) -> None:
