@@ -6,6 +6,7 @@ Whatever answers is hostile until parsed: sizes are bounded, types checked by th
 from __future__ import annotations
 
 import asyncio
+import functools
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -130,18 +131,18 @@ class Api:
             data = orjson.dumps(body)
             headers["Content-Type"] = "application/json"
         url = URL(f"{self.base_url}{path}", encoded=True)
-        timeout = aiohttp.ClientTimeout(total=timeout_s, sock_connect=CONNECT_TIMEOUT_S)
+        response = None
         try:
-            async with self._open().request(
+            response = await self._open().request(
                 method,
                 url,
                 data=data,
                 headers=headers,
-                timeout=timeout,
+                timeout=_timeout(timeout_s),
                 proxy=self._proxy,
                 allow_redirects=follow,
-            ) as response:
-                return _parsed(response, await _read(response))
+            )
+            return _parsed(response, await _read(response))
         except aiohttp.ClientConnectorError as error:
             raise Unreachable(_why(error), never_sent=True) from None
         except aiohttp.ConnectionTimeoutError:
@@ -150,6 +151,9 @@ class Api:
             raise Unreachable("no answer came in time", never_sent=False) from None
         except (aiohttp.ClientError, OSError) as error:
             raise Unreachable(_why(error), never_sent=False) from None
+        finally:
+            if response is not None:
+                response.release()
 
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:
@@ -202,6 +206,12 @@ def _is_base_url(url: object) -> bool:
         return False
 
 
+@functools.lru_cache(maxsize=8)
+def _timeout(total_s: float) -> aiohttp.ClientTimeout:
+    return aiohttp.ClientTimeout(total=total_s, sock_connect=CONNECT_TIMEOUT_S)
+
+
+@functools.lru_cache(maxsize=64)
 def path(*parts: str) -> str:
     """A path below `/_matrix/client/v3`, with its parts encoded."""
     return "/_matrix/client/v3/" + "/".join(quote(part, safe="") for part in parts)

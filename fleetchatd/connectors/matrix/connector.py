@@ -7,6 +7,7 @@ subscribe:  sign in ─▶ look around ─▶ poll ─▶ take in (intake.py) �
 from __future__ import annotations
 
 import asyncio
+import collections
 import secrets
 import time
 from collections.abc import Mapping, Sequence
@@ -46,6 +47,9 @@ OVERDUE_S = 15.0
 
 REPEAT_WITHIN_S = 20 * 3600.0
 """How long a transaction id is trusted to be remembered; servers forget after a day."""
+
+AT_ONCE = 4
+"""How many answers may wait for the disk while the next one is fetched."""
 
 QUICK_S = 0.2
 QUICK_LIMIT = 10
@@ -187,7 +191,7 @@ class MatrixConnector:
         position = start if self._intake is None else self._intake.position
         intake = self._intake = await self._look_around(api, room_id, inbox, position)
         self._working()
-        committing: asyncio.Future[None] | None = None
+        committing: collections.deque[asyncio.Future[None]] = collections.deque()
         empty = 0
         while True:
             asked = asyncio.get_running_loop().time()
@@ -197,10 +201,11 @@ class MatrixConnector:
                 await self._join(api, room_id)
             self._working()
             if moved is not None:
-                # The next poll runs while this is being committed; no third one does.
-                if committing is not None:
-                    await committing
-                committing, empty = moved, 0
+                # The next polls run while this is being committed, so that some share a commit.
+                committing.append(moved)
+                if len(committing) > AT_ONCE:
+                    await committing.popleft()
+                empty = 0
             else:
                 quick = asyncio.get_running_loop().time() - asked < QUICK_S
                 empty = empty + 1 if quick else 0
@@ -326,7 +331,7 @@ class MatrixConnector:
         api, room_id, reader = self._ready()
         thread_id = part.message.draft.thread_id
         content = message_content(part, latest_in_thread=reader.latest(thread_id))
-        where = path("rooms", room_id, "send", "m.room.message", part.transaction_id)
+        where = f"{path('rooms', room_id, 'send', 'm.room.message')}/{part.transaction_id}"
         token = api.token
         try:
             answer = await api.request("PUT", where, body=content)

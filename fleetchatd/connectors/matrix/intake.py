@@ -46,7 +46,9 @@ class Intake:
         room = self.reader.room
         seen: list[str] = []
         timeline: Sequence[Any] = ()
-        if answer.place in ("join", "leave"):
+        # Outside, the server tells of our own membership alone (unbanned, say). Were that taken for
+        # an event that is known, what was said before it would be thought known on our return.
+        if answer.place == "join" or (answer.place == "leave" and self.position.inside):
             timeline, known = self._news(answer.timeline)
             if answer.limited and not known:
                 seen = await self._fill(api, answer)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -81,6 +82,15 @@ def sync_path(
         nonce: makes the request unlike any other: Synapse answers the same one without `since`
             from its cache for minutes.
     """
+    query = f"filter={_filter(room_id, limit, nonce)}&timeout={timeout_ms}"
+    if since is not None:
+        query += f"&since={quote(since, safe='')}"
+    return f"/_matrix/client/v3/sync?{query}"
+
+
+@functools.lru_cache(maxsize=8)
+def _filter(room_id: str, limit: int, nonce: str) -> str:
+    """What is wanted, encoded for a query."""
     wanted = {
         "presence": _NOTHING,
         "account_data": _NOTHING | ({"types": [nonce]} if nonce else {}),
@@ -96,7 +106,4 @@ def sync_path(
             },
         },
     }
-    query = f"filter={quote(orjson.dumps(wanted), safe='')}&timeout={timeout_ms}"
-    if since is not None:
-        query += f"&since={quote(since, safe='')}"
-    return f"/_matrix/client/v3/sync?{query}"
+    return quote(orjson.dumps(wanted), safe="")

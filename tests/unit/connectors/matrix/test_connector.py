@@ -94,6 +94,20 @@ async def test_a_bot_that_comes_back_hears_what_was_said_meanwhile_and_nothing_o
         assert wired.inbox.of_type("gap") == []
 
 
+async def test_a_ban_that_is_lifted_hides_nothing_that_was_said_before_that(tmp_path: Path) -> None:
+    async with FakeHomeserver() as server:
+        room = server.furnish()
+        async with wire(room, tmp_path).receiving() as wired:
+            room.room.ban(room.bot.user_id)
+            await wired.until_status("down")
+            room.room.flood(room.human.user_id, ["one", "two"])
+            room.room.set_membership(room.bot.user_id, "leave", room.human.user_id)
+            asked = len(server.calls_to("GET", "*/sync"))
+            await server.called("GET", "*/sync", asked + 1)
+            room.room.invite(room.bot.user_id)
+            await wired.until_said("one", "two")
+
+
 @both
 async def test_coming_back_into_a_room_that_hides_its_past_leaves_a_gap(
     profile: Profile, tmp_path: Path
