@@ -8,12 +8,7 @@ from http import HTTPStatus
 import orjson
 from aiohttp import web
 
-from fleetchatd.errors import (
-    FleetchatError,
-    JournalDamagedError,
-    JournalError,
-    StorageFullError,
-)
+from fleetchatd.errors import FleetchatError, JournalError, StorageFullError
 
 
 class RequestError(FleetchatError):
@@ -57,7 +52,7 @@ def not_found(detail: str, kind: str = "not-found") -> RequestError:
     return RequestError(404, kind, detail)
 
 
-def journal_failed(error: JournalError | JournalDamagedError) -> RequestError:
+def journal_failed(error: JournalError) -> RequestError:
     """The journal could not do it; nothing of the request happened."""
     if isinstance(error, StorageFullError):
         return RequestError(507, "storage-full", str(error))

@@ -13,7 +13,7 @@ from typing import Any
 from aiohttp import web
 
 from fleetchatd.api import events, health, messages, openapi, subscribers
-from fleetchatd.api.query import NAME_PATTERN, SEQ_PATTERN, WAIT_PATTERN
+from fleetchatd.api.query import NAME_PATTERN, SEQ_PATTERN, WAIT_PATTERN, Query
 from fleetchatd.api.service import Service
 from fleetchatd.model import EVENT_CLASSES, EVENT_TYPES
 
@@ -51,6 +51,7 @@ class Route:
 
 async def describe(service: Service, request: web.BaseRequest) -> web.Response:
     """This description."""
+    Query(request, ())
     return openapi.response(ROUTES)
 
 
@@ -97,6 +98,6 @@ ROUTES: tuple[Route, ...] = (
     Route("GET",    "/v1/health",               health.health,          ANYONE, {},       None,      {200: "Health", 503: "Health"},            (400,)),
     Route("GET",    "/v1/metrics",              health.metrics,         ANYONE, {},       None,      {200: "text/plain"},                       (400,)),
     Route("POST",   "/v1/reload",               health.reload,          OWNER,  {},       None,      {200: "Reloaded"},                         (400, 403, 422, 503)),
-    Route("GET",    "/v1/openapi.json",         describe,               ANYONE, {},       None,      {200: "application/json"}),
+    Route("GET",    "/v1/openapi.json",         describe,               ANYONE, {},       None,      {200: "application/json"},                 (400,)),
 )
 # fmt: on

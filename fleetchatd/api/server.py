@@ -16,7 +16,7 @@ from fleetchatd.api.listener import peer_of
 from fleetchatd.api.problems import RequestError, bad_request, not_found
 from fleetchatd.api.routes import ROUTES, Right, Route
 from fleetchatd.api.service import Service
-from fleetchatd.errors import JournalDamagedError, JournalError
+from fleetchatd.errors import JournalError
 
 MAX_BODY_BYTES = 1024 * 1024
 
@@ -77,7 +77,7 @@ class Server:
             return await route.handler(self._service, request, *arguments)
         except RequestError as error:
             return _refusal(error)
-        except (JournalError, JournalDamagedError) as error:
+        except JournalError as error:
             return _refusal(problems.journal_failed(error))
         except web.HTTPRequestEntityTooLarge:
             return _refusal(

@@ -97,6 +97,7 @@ ODD_TARGETS = {
     b"http://fleetchat:80/v1/health?x=1": 400,
     b"/v1/health?": 200,
     b"/v1/health?%ff=1": 400,
+    b"/v1/openapi.json?pretty=1": 400,
     b"/v1/health#x": 200,
     b"/v1/messages?limit=%31": 200,
     b"/v1/messages?limit=+1": 400,

@@ -13,7 +13,7 @@ import stat
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -118,6 +118,20 @@ async def test_the_socket_goes_before_the_last_answers_so_that_a_successors_stay
     await second.start()
     assert await first.ended() == 0
     assert (await second.api.send("to the second", wait_s=10))["state"] == "delivered"
+
+
+async def test_it_serves_more_than_the_usual_soft_limit_of_open_files(
+    make_daemon: MakeDaemon,
+) -> None:
+    daemon = make_daemon()
+    under(daemon, "ulimit -S -n 128")
+    await daemon.start()
+    async with AsyncExitStack() as readers:
+        for _ in range(300):
+            _, writer = await asyncio.open_unix_connection(str(daemon.socket))
+            readers.callback(writer.close)
+        async with asyncio.timeout(5):
+            assert (await daemon.api.health())["status"] == "ok"
 
 
 # -- systemd -------------------------------------------------------------------------------------
