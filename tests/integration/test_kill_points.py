@@ -71,7 +71,10 @@ async def die(daemon: Daemon, point: OutPoint, text: str, room: Furnished) -> st
     if isinstance(point.place, Death):
         answered = await post(daemon, text)
         assert await daemon.ended() == -signal.SIGKILL
-        assert f"dying {point.place.when} {point.place.target} call 1" in daemon.log_text
+        assert (
+            f"dying {point.place.when} {point.place.target} call {point.place.nth}"
+            in daemon.log_text
+        )
         return answered
     assert isinstance(room, FakeMatrixRoom)
     hold = room.server.hold("PUT", "*/send/*", answered=point.place == "held after")
@@ -192,6 +195,7 @@ async def test_inbound_on_the_scripted_server(
     await hears_all_of_it(point, fake, make_daemon(fake))
 
 
+@pytest.mark.long
 @pytest.mark.synapse
 @pytest.mark.parametrize("point", IN, ids=name_of)
 async def test_inbound_on_synapse(point: InPoint, room: Room, make_daemon: MakeDaemon) -> None:
