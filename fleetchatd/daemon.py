@@ -123,17 +123,18 @@ class Daemon:
     async def _start(self, socket: Any) -> None:
         self._outbox = Outbox(self._journal, self._spawn)
         self._link = self._make_link(self._roster)
-        self.observer = Observer(self._journal, self._outbox, self._state_dir, self._roster.path)
-        self._server = server.Server(
-            Service(
-                journal=self._journal,
-                outbox=self._outbox,
-                health=self._health,
-                metrics=self._metrics,
-                reload=self.reload,
-                acknowledged=self._acknowledged,
-            )
+        service = Service(
+            journal=self._journal,
+            outbox=self._outbox,
+            health=self._health,
+            metrics=self._metrics,
+            reload=self.reload,
+            acknowledged=self._acknowledged,
         )
+        self.observer = Observer(
+            self._journal, self._state_dir, self._roster.path, service.streams.connected
+        )
+        self._server = server.Server(service)
         self._link.start(self._spawn)
         await self._server.start(socket)
         loop = asyncio.get_running_loop()
@@ -221,13 +222,8 @@ class Daemon:
         return self.observer.health(self._link.connector, self._link.health())
 
     def _metrics(self) -> bytes:
-        health = self._health()
-        health["subscribers"] = [
-            {"name": subscriber.name, "lag": subscriber.lag}
-            for subscriber in self._journal.subscribers()
-        ]
         numbers = metrics.Numbers(
-            health,
+            self._health(),
             self._link.inbox.counts + self._earlier_events,
             self._outbox.counts,
             self._earlier_counts + Counter(self._link.counts),

@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 import os
 import time
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from fleetchatd import __version__
 from fleetchatd.connectors.base import Connector
-from fleetchatd.journal.base import Journal
+from fleetchatd.errors import JournalError
+from fleetchatd.journal.base import Journal, OutboxCounts, Subscriber
 from fleetchatd.model import ConnectorHealth, HealthStatus, rfc3339
-from fleetchatd.outbox import Outbox
 
 LOW_DISK_BYTES = 64 * 1024 * 1024
 LOW_DISK_SHARE = 0.05
@@ -26,9 +27,11 @@ FORGOTTEN_AGE_S = 7 * 86400.0
 class Observer:
     """Puts the daemon's health together; asks nobody outside."""
 
-    def __init__(self, journal: Journal, outbox: Outbox, state_dir: Path, roster: str) -> None:
+    def __init__(
+        self, journal: Journal, state_dir: Path, roster: str, connected: Callable[[str], bool]
+    ) -> None:
         self._journal = journal
-        self._outbox = outbox
+        self._connected = connected
         self._state_dir = state_dir
         self._started = asyncio.get_running_loop().time()
         self.roster_loaded(roster)
@@ -42,11 +45,18 @@ class Observer:
         self._roster = {**self._roster, "error": error}
 
     def health(self, connector: Connector, present: ConnectorHealth) -> dict[str, Any]:
-        """The object of `GET /v1/health`, but for its subscribers."""
+        """The object of `GET /v1/health`; what cannot be read counts as nothing, and is said."""
         now = asyncio.get_running_loop().time()
         last = present.last_receive
-        counts = self._outbox_counts(connector)
-        status, problems = self._judge(present)
+        try:
+            counts = self._journal.outbox_counts(connector.target)
+            subscribers = self._journal.subscribers()
+            unreadable = None
+        except JournalError as error:
+            counts, subscribers = OutboxCounts(0, 0, 0, None), ()
+            unreadable = str(error)
+        broken = self._journal.error or unreadable
+        status, problems = self._judge(present, broken, subscribers)
         return {
             "status": status,
             "problems": problems,
@@ -61,35 +71,37 @@ class Observer:
                 "last_receive_age_s": None if last is None else round(now - last, 3),
                 "detail": present.detail,
             },
-            "outbox": counts,
+            "outbox": {
+                "queued": counts.queued,
+                "waiting": counts.waiting,
+                "oldest_age_s": counts.oldest_age_s,
+                "failed": counts.failed,
+            },
             "journal": {
                 "last_seq": self._journal.last_seq,
                 "size_bytes": self._journal.size_bytes,
-                "error": self._journal.error,
+                "error": broken,
             },
+            "subscribers": [
+                {"name": one.name, "connected": self._connected(one.name), "lag": one.lag}
+                for one in subscribers
+            ],
         }
 
-    def _outbox_counts(self, connector: Connector) -> dict[str, Any]:
-        counts = self._journal.outbox_counts(connector.target)
-        return {
-            "queued": counts.queued,
-            "waiting": counts.waiting,
-            "oldest_age_s": counts.oldest_age_s,
-            "failed": counts.failed,
-        }
-
-    def _judge(self, present: ConnectorHealth) -> tuple[HealthStatus, list[str]]:
+    def _judge(
+        self, present: ConnectorHealth, broken: str | None, subscribers: Sequence[Subscriber]
+    ) -> tuple[HealthStatus, list[str]]:
         """The worst of what is wrong, and all of it in words."""
         down: list[str] = []
         degraded: list[str] = []
         if present.status != "ok":
             words = present.detail or f"the connector is {present.status}"
             (down if present.status == "down" else degraded).append(words)
-        if self._journal.error is not None:
-            down.append(self._journal.error)
+        if broken is not None:
+            down.append(broken)
         elif (low := self._low_disk()) is not None:
             degraded.append(low)
-        degraded += self._forgotten()
+        degraded += _forgotten(one for one in subscribers if not self._connected(one.name))
         status: HealthStatus = "down" if down else "degraded" if degraded else "ok"
         return status, down + degraded
 
@@ -103,10 +115,11 @@ class Observer:
             return None
         return f"the disk of {self._state_dir} is nearly full: {free // 1024} KiB left; make room"
 
-    def _forgotten(self) -> list[str]:
-        return [
-            f"subscriber {one.name} has {one.lag} events to read; let somebody read them, or "
-            f"forget it with `fleetchat unsubscribe {one.name}`"
-            for one in self._journal.subscribers()
-            if one.lag >= FORGOTTEN_LAG or (one.oldest_unacked_age_s or 0.0) >= FORGOTTEN_AGE_S
-        ]
+
+def _forgotten(unread: Iterable[Subscriber]) -> list[str]:
+    return [
+        f"subscriber {one.name} has {one.lag} events to read; let somebody read them, or "
+        f"forget it with `fleetchat unsubscribe {one.name}`"
+        for one in unread
+        if one.lag >= FORGOTTEN_LAG or (one.oldest_unacked_age_s or 0.0) >= FORGOTTEN_AGE_S
+    ]

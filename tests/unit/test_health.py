@@ -13,10 +13,10 @@ import pytest
 
 from fleetchatd import health
 from fleetchatd.connectors.base import Connector
+from fleetchatd.errors import JournalDamagedError
 from fleetchatd.health import Observer
 from fleetchatd.journal.base import Journal, OutboxCounts, Subscriber
 from fleetchatd.model import ConnectorHealth
-from fleetchatd.outbox import Outbox
 
 WELL = ConnectorHealth(status="ok", reachable=True, authenticated=True, receiving=True)
 CONNECTOR = cast("Connector", SimpleNamespace(kind="memory", target="memory"))
@@ -41,8 +41,7 @@ class FakeJournal:
 
 
 def observe(journal: FakeJournal, state_dir: Path) -> Observer:
-    outbox = cast("Outbox", None)
-    return Observer(cast("Journal", journal), outbox, state_dir, "roster.yaml")
+    return Observer(cast("Journal", journal), state_dir, "roster.yaml", lambda name: name == "live")
 
 
 @pytest.fixture
@@ -75,6 +74,7 @@ async def test_it_has_all_fields_of_the_contract_when_all_is_well(
         },
         "outbox": {"queued": 0, "waiting": 0, "oldest_age_s": None, "failed": 0},
         "journal": {"last_seq": 42, "size_bytes": 90112, "error": None},
+        "subscribers": [],
     }
 
 
@@ -175,3 +175,18 @@ async def test_a_refused_reload_shows_until_one_succeeds(
     }
     observer.roster_loaded("roster.yaml")
     assert observer.health(CONNECTOR, WELL)["roster"]["error"] is None
+
+
+async def test_a_journal_that_cannot_be_read_is_said_and_all_else_too(
+    tmp_path: Path, disk: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unreadable(_target: str) -> OutboxCounts:
+        raise JournalDamagedError("cannot read journal.db: it is damaged")
+
+    journal = FakeJournal()
+    monkeypatch.setattr(journal, "outbox_counts", unreadable)
+    said = observe(journal, tmp_path).health(CONNECTOR, WELL)
+    assert said["status"] == "down"
+    assert said["problems"] == ["cannot read journal.db: it is damaged"]
+    assert said["connector"]["receiving"] is True
+    assert said["journal"]["error"] == "cannot read journal.db: it is damaged"

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import orjson
 
@@ -16,8 +18,16 @@ from fleetchatd.model import Filter
 _ROWS = 256  # events read from the database at once; the bytes are the real bound
 
 
+_Counted = tuple[tuple[int, tuple[int, ...]] | None, int, int]
+
+
 class Subscribers(Store):
     """The journal's part about its readers (journal/base.py)."""
+
+    def __init__(self, path: Path, *, clock: Callable[[], float] = time.time) -> None:
+        super().__init__(path, clock=clock)
+        # (position and filter, up to where it was counted, lag), by name
+        self._lags: dict[str, _Counted] = {}
 
     def events_after(self, seq: int, wanted: Filter, max_bytes: int) -> Page:
         """See `Journal.events_after`."""
@@ -100,21 +110,39 @@ class Subscribers(Store):
     def subscribers(self) -> Sequence[Subscriber]:
         """See `Journal.subscribers`."""
         found = []
-        for name, acked, kinds in self.rows("SELECT * FROM subscribers ORDER BY name"):
-            where = "seq > ?"
-            if kinds is not None:
-                where += f" AND kind IN ({','.join(str(kind) for kind in orjson.loads(kinds))})"
-            lag = self.last_seq - acked
-            if kinds is not None and lag:
-                lag = self.rows(f"SELECT count(*) FROM events WHERE {where}", (acked,))[0][0]
+        for name, acked, encoded in self.rows("SELECT * FROM subscribers ORDER BY name"):
+            kinds = None if encoded is None else tuple(orjson.loads(encoded))
+            lag = self.last_seq - acked if kinds is None else self._lag(name, acked, kinds)
             age = None
             if lag:
+                first = acked + 1 if kinds is None else self._first(acked, kinds)
                 oldest = self.rows(
-                    f"SELECT received FROM events WHERE {where} ORDER BY seq LIMIT 1", (acked,)
+                    "SELECT received FROM events WHERE seq >= ? ORDER BY seq LIMIT 1", (first,)
                 )
                 age = max(0.0, self.clock() - oldest[0][0])
             found.append(Subscriber(name, acked, lag, age))
         return found
+
+    def _lag(self, name: str, acked: int, kinds: tuple[int, ...]) -> int:
+        """How many events of some kinds come after `acked`, counted on from the last time."""
+        last = self.last_seq
+        position, after, lag = self._lags.get(name, (None, acked, 0))
+        if position != (acked, kinds):
+            after, lag = acked, 0
+        if after < last:
+            marks = ",".join("?" * len(kinds))
+            lag += self.rows(
+                f"SELECT count(*) FROM events WHERE kind IN ({marks}) AND seq > ? AND seq <= ?",
+                (*kinds, after, last),
+            )[0][0]
+        self._lags[name] = (acked, kinds), last, lag
+        return lag
+
+    def _first(self, acked: int, kinds: tuple[int, ...]) -> int:
+        """The `seq` of the first event of some kinds after `acked`; there is one."""
+        query = "SELECT min(seq) FROM events WHERE kind = ? AND seq > ?"
+        found: list[int | None] = [self.rows(query, (kind, acked))[0][0] for kind in kinds]
+        return min(seq for seq in found if seq is not None)
 
     def prune(self, older_than: float, limit: int) -> asyncio.Future[int]:
         """See `Journal.prune`.
