@@ -59,7 +59,11 @@ async def _join(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, port
     except OSError:
         writer.close()
         return
-    await asyncio.gather(_pipe(reader, far_writer), _pipe(far_reader, writer))
+    try:
+        await asyncio.gather(_pipe(reader, far_writer), _pipe(far_reader, writer))
+    finally:  # also when the test has ended
+        writer.transport.abort()
+        far_writer.transport.abort()
 
 
 @asynccontextmanager

@@ -31,14 +31,19 @@ async def test_what_is_said_while_the_daemon_is_down_arrives_once_and_in_order(
         await room.human.say("before")
         await daemon_in_room.api.ack("mos", (await stream.next())["seq"])
     await daemon_in_room.kill()
-    said = [f"message {number}" for number in range(500)]
-    for text in said:
-        await room.human.say(text)
+
+    async def talk(name: str) -> None:
+        for number in range(100):
+            await room.human.say(f"{name} {number}")
+
+    await asyncio.gather(*map(talk, "abcde"))
+    said = await room.human.texts()
+    assert said.pop(0) == "before"
+    assert len(said) == 500
     await daemon_in_room.restart()
     async with daemon_in_room.api.events(subscriber="mos", types="message") as stream:
         heard = [(await stream.next())["text"] for _ in said]
     assert heard == said
-    await asyncio.sleep(0)
     assert (await daemon_in_room.api.health())["status"] == "ok"
 
 

@@ -14,7 +14,7 @@ from fleetchatd.connectors.base import Inbox
 from fleetchatd.connectors.matrix.api import Api
 from fleetchatd.connectors.matrix.events import KIND, id_of, mapping_of
 from fleetchatd.connectors.matrix.history import Gap
-from fleetchatd.connectors.matrix.position import Position
+from fleetchatd.connectors.matrix.position import ANCHORS, Position
 from fleetchatd.connectors.matrix.reader import Reader
 from fleetchatd.connectors.matrix.sync import Answer
 from fleetchatd.model import Batch, GapEvent, rfc3339
@@ -61,7 +61,7 @@ class Intake:
             room.membership = "leave"  # Conduit's kind says no more than the heading
         elif answer.place == "join":
             room.membership = "join"
-        seen += ids_of(timeline)
+        seen += ids_of(timeline[-ANCHORS:])
         self.position = replace(
             self.position.after(seen),
             since=answer.next_batch,
@@ -86,7 +86,7 @@ class Intake:
     def _known(self, raw: Any) -> bool:
         """Whether an event, and what is older, is not for us any more, or never was."""
         if self.position.anchors:
-            return id_of(mapping_of(raw).get("event_id")) in self.position.anchors
+            return mapping_of(raw).get("event_id") in self.position.anchors
         return _enters(raw, self.reader.room.me)
 
     async def _fill(self, api: Api, answer: Answer) -> list[str]:
@@ -102,7 +102,7 @@ class Intake:
 
         def keep(events: list[Any], members: Sequence[Any]) -> list[Any]:
             if not newest:
-                newest.extend(ids_of(events))
+                newest.extend(ids_of(events[-ANCHORS:]))
             return list(self.reader.digest(events, members))
 
         position = self.position
