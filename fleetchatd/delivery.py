@@ -77,6 +77,11 @@ def mark(connector: Connector) -> str:
     return cast("Marks", connector).mark() if _has(type(connector), Marks) else ""
 
 
+def looks_up(connector: Connector) -> bool:
+    """Whether it can tell later if an attempt arrived."""
+    return _has(type(connector), LooksUp)
+
+
 class Delivery:
     """Delivers the messages of one thread, one after another.
 
@@ -295,9 +300,9 @@ class Delivery:
             self._outbox.settle(message, State.FAILED, "expired", lazy=False)
             return
         result = None
-        if isinstance(self._connector, LooksUp):
+        if looks_up(self._connector):
             try:
-                result = await self._connector.look_up(part)
+                result = await cast("LooksUp", self._connector).look_up(part)
             except Exception as doubt:  # whatever a connector stumbles over
                 reason = f"expired, and whether an attempt before that arrived is unknown: {doubt}"
                 self._outbox.settle(message, State.UNKNOWN, reason, lazy=False)

@@ -14,7 +14,7 @@ import structlog
 
 from fleetchatd.connectors.base import Connector
 from fleetchatd.connectors.pauses import Pauses
-from fleetchatd.delivery import Delivery, Outbox, mark
+from fleetchatd.delivery import Delivery, Outbox, looks_up, mark
 from fleetchatd.errors import JournalError
 from fleetchatd.model import Message, State
 
@@ -115,7 +115,12 @@ class Lane:
                 await self._deliver(self._in_hand.popleft(), begun=False)
 
     async def _begin_ahead(self) -> bool:
-        """Write the intents of the next few in one commit; False if one by one is the way."""
+        """Write the intents of the next few in one commit; False if one by one is the way.
+
+        It is where nobody could tell after a crash which of them were sent.
+        """
+        if not looks_up(self._connector):
+            return False
         fresh: list[Message] = []
         while self._in_hand and len(fresh) < AHEAD and _is_fresh(self._in_hand[0]):
             fresh.append(self._delivery.bound(self._in_hand.popleft()))

@@ -21,7 +21,7 @@ from fleetchatd.errors import (
 )
 from fleetchatd.lane import AHEAD
 from fleetchatd.model import Message, OutboundPart, SendResult, State
-from tests.unit.chat import Chat, Office
+from tests.unit.chat import Chat, KnowingChat, Office
 from tests.unit.journal.conftest import Clock, events
 from tests.unit.journal.faulty import FaultyJournal
 
@@ -29,7 +29,7 @@ THREADS = (None, "a", "b")
 COUNT = 80
 
 
-class UnreliableChat(Chat):
+class UnreliableChat(KnowingChat):
     """Does to every tenth send or so what chats do.
 
     Attributes:
@@ -50,6 +50,10 @@ class UnreliableChat(Chat):
             fault, arrived = self._fault(part)
             self.fail_next(fault, arrived=arrived)
         return await super().send(part)
+
+    async def look_up(self, part: OutboundPart) -> SendResult | None:
+        remote = self._remote_ids.get(part.transaction_id)
+        return None if remote is None else SendResult(remote)
 
     def _fault(self, part: OutboundPart) -> tuple[Exception, bool]:
         kind = self.chance.choice(["deferred", "ambiguous", "lost answer", "broken", "refused"])
@@ -178,7 +182,7 @@ async def test_whatever_happens_every_message_comes_to_its_end_once_and_in_order
 
 async def flowing(office: Office, count: int) -> list[Message]:
     """A thread whose first message went out and whose others have their intent written."""
-    office.attach()
+    office.attach(KnowingChat(office.context))
     office.chat.gate.clear()
     sent = [await office.send(str(number)) for number in range(count)]
     office.chat.held["1"] = asyncio.Event()
@@ -242,7 +246,7 @@ async def test_what_was_begun_ahead_and_expires_meanwhile_is_not_sent(
     office: Office, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(lane_module, "SLOW_S", 60.0)
-    office.attach()
+    office.attach(KnowingChat(office.context))
     office.chat.gate.clear()
     sent = [await office.send(str(number)) for number in range(3)]
     late = await office.send("late", expires_s=5.0)

@@ -626,6 +626,7 @@ async def test_intents_are_written_ahead_while_the_chat_answers_at_once(
         return begin(self, messages, mark)
 
     monkeypatch.setattr(FaultyJournal, "begin_attempts", counted)
+    await office.switch(KnowingChat(office.context))
     office.chat.gate.clear()
     sent = [await office.send(f"m{number}") for number in range(20)]
     office.chat.gate.set()
@@ -640,6 +641,7 @@ async def test_what_was_begun_ahead_is_queued_again_when_the_chat_no_longer_answ
     office: Office, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("fleetchatd.lane.SLOW_S", 0.02)
+    await office.switch(KnowingChat(office.context))
     held = office.chat.held["m3"] = asyncio.Event()
     office.chat.gate.clear()
     sent = [await office.send(f"m{number}") for number in range(8)]
@@ -653,6 +655,20 @@ async def test_what_was_begun_ahead_is_queued_again_when_the_chat_no_longer_answ
     for message in (*sent[:5], *sent[6:]):
         assert (await office.final(message)).state is State.DELIVERED
     assert [part.text for part in office.chat.sent] == ["m0", "m1", "m2", "m3", "m4", "m6", "m7"]
+
+
+async def test_nothing_is_begun_ahead_where_nobody_could_tell_later_what_was_sent(
+    office: Office,
+) -> None:
+    office.chat.gate.clear()
+    sent = [await office.send(f"m{number}") for number in range(8)]
+    held = office.chat.held["m3"] = asyncio.Event()
+    office.chat.gate.set()
+    await office.state(sent[3], State.SENDING)
+    assert [office.look(message).state for message in sent[4:]] == [State.QUEUED] * 4
+    held.set()
+    for message in sent:
+        assert (await office.final(message)).state is State.DELIVERED
 
 
 async def test_a_retried_message_does_not_make_earlier_ones_forgotten(office: Office) -> None:
