@@ -53,7 +53,7 @@ class Duration:
 
 _WHOLE_S = float(os.environ.get("FLEETCHATD_SOAK_S", "600"))
 DURATIONS = [
-    pytest.param(Duration(4.0, 3.0, 2.0, hangs=False), id="reduced"),
+    pytest.param(Duration(3.0, 2.0, 1.0, hangs=False), id="reduced"),
     pytest.param(
         Duration(_WHOLE_S / 2, _WHOLE_S / 2, 30.0, hangs=True), id="full", marks=pytest.mark.long
     ),
