@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.harness.daemon import Daemon
-from tests.harness.rooms import MakeDaemon, MakeRoom, Room
+from tests.harness.rooms import MakeDaemon, MakeRoom, Room, StartSynapse
 from tests.harness.synapse import Synapse
 
 RULES, VISIBILITY = "m.room.join_rules", "m.room.history_visibility"
@@ -258,9 +258,10 @@ async def test_coming_back_into_a_room_that_hides_its_past_says_so(
 
 
 async def test_a_stale_answer_is_not_taken_for_the_present(
-    room: Room, make_daemon: MakeDaemon
+    own_synapse: StartSynapse, make_room: MakeRoom, make_daemon: MakeDaemon
 ) -> None:
-    """Synapse answers the same `/sync` without `since` from its cache, for minutes."""
+    """By default, Synapse answers the same `/sync` without `since` from its cache for minutes."""
+    room = await make_room(await own_synapse(caches={"sync_response_cache_duration": "2m"}))
     for expected in ("ok", "down"):
         daemon = make_daemon(room)  # with a state directory of its own
         await daemon.start()
