@@ -166,6 +166,7 @@ async def test_head_is_the_header_alone_and_does_nothing(daemon: Daemon) -> None
 
 
 async def test_http_1_0_is_answered_and_closed(daemon: Daemon) -> None:
+    await daemon.api.send("there is something to read", wait_s=5)
     answer = await shot(daemon, b"GET /v1/health HTTP/1.0\r\n\r\n")
     assert (answer.status, answer.closed) == (200, True)
     answer = await shot(daemon, b"GET /v1/events?after=0&follow=false HTTP/1.0\r\n\r\n")
