@@ -103,6 +103,12 @@ class Lane:
 
     async def run(self) -> None:
         """Deliver until nothing is left; what has begun goes back to the journal at a stop."""
+        try:
+            await self._run()
+        finally:  # cancelled, it leaves what has begun to the lane that comes after it
+            self._ahead.clear()
+
+    async def _run(self) -> None:
         while self._first or self._ahead or not (self.empty or self._outbox.stopping):
             if self._first is not None:
                 message, self._first = self._first, None

@@ -261,3 +261,21 @@ async def test_what_was_begun_ahead_and_expires_meanwhile_is_not_sent(
     assert (done.state, done.error) == (State.FAILED, "expired")
     await office.final(sent[-1])
     assert office.chat.texts == ["0", "1", "2"]
+
+
+async def test_a_lane_that_was_cut_short_takes_nothing_back_from_the_next_one(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lane_module, "SLOW_S", 0.05)
+    sent = await flowing(office, 4)
+    await office.outbox.detach(0.0)
+    office.chat.held["2"] = asyncio.Event()
+    office.chat.held["1"].set()
+    office.attach(office.chat)
+    await office.until("the third", lambda: len(office.chat.tried) >= 4)
+    await asyncio.sleep(0.15)  # past the time at which the first lane looked
+    assert office.look(sent[2]).state is State.SENDING
+    assert await office.outbox.cancel(sent[2].id) is None
+    office.chat.held["2"].set()
+    await office.final(sent[-1])
+    assert office.chat.texts == ["0", "1", "2", "3"]
