@@ -33,36 +33,26 @@ QUERY = ("subscriber", "after", "from", "types", "class", "follow", "wait_s", "t
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What a reader asked for."""
+    """What a reader asked for; `after` is where an anonymous one begins."""
 
     name: str | None
     wanted: Filter
     follow: bool
     wait_s: float
+    takeover: bool
+    from_start: bool
+    after: int
 
 
 async def stream(service: Service, request: web.BaseRequest) -> web.StreamResponse:
     """Stream events, to a durable subscriber or to an anonymous reader."""
-    query = Query(request, QUERY)
-    wish = Wish(
-        name=query.name("subscriber"),
-        wanted=Filter(query.several("types", EVENT_TYPES), query.several("class", EVENT_CLASSES)),
-        follow=query.flag("follow", default=True),
-        wait_s=query.seconds("wait_s"),
-    )
-    takeover = query.flag("takeover", default=False)
-    from_start = query.choice("from", ("start",)) is not None
-    after = query.text("after")
-    if from_start and wish.name is None:
-        raise bad_request("from is for subscribers: without a name, use after=0", "bad-query")
-    if after is not None and wish.name is not None:
-        raise bad_request("after is for readers without a name: acknowledge instead", "bad-query")
+    wish = _wish(service, Query(request, QUERY))
     if request.method == "HEAD":
         return await _header(request)
     if wish.name is None:
-        return await _serve(service, request, wish, _cursor(service, query, after), Stream())
+        return await _serve(service, request, wish, wish.after, Stream())
     if service.streams.connected(wish.name):
-        if not takeover:
+        if not wish.takeover:
             raise RequestError(
                 409,
                 "subscriber-busy",
@@ -72,16 +62,32 @@ async def stream(service: Service, request: web.BaseRequest) -> web.StreamRespon
     reader = Stream()
     service.streams.enter(wish.name, reader)
     try:
-        acked = await service.journal.subscribe(wish.name, wish.wanted, from_start=from_start)
+        acked = await service.journal.subscribe(wish.name, wish.wanted, from_start=wish.from_start)
         return await _serve(service, request, wish, acked, reader)
     finally:
         service.streams.leave(wish.name, reader)
 
 
-def _cursor(service: Service, query: Query, after: str | None) -> int:
+def _wish(service: Service, query: Query) -> Wish:
+    name, after = query.name("subscriber"), query.text("after")
+    from_start = query.choice("from", ("start",)) is not None
+    if from_start and name is None:
+        raise bad_request("from is for subscribers: without a name, use after=0", "bad-query")
+    if after is not None and name is not None:
+        raise bad_request("after is for readers without a name: acknowledge instead", "bad-query")
+    return Wish(
+        name=name,
+        wanted=Filter(query.several("types", EVENT_TYPES), query.several("class", EVENT_CLASSES)),
+        follow=query.flag("follow", default=True),
+        wait_s=query.seconds("wait_s"),
+        takeover=query.flag("takeover", default=False),
+        from_start=from_start,
+        after=_cursor(service, query),
+    )
+
+
+def _cursor(service: Service, query: Query) -> int:
     last = service.journal.last_seq
-    if after is None:
-        return last
     cursor = query.number("after", last, 0, 10**40)
     if cursor > last:
         raise unprocessable(f"there is no event {cursor} yet; the last is {last}", "unknown-seq")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from difflib import get_close_matches
+from urllib.parse import parse_qsl
 
 from aiohttp import web
 
@@ -28,10 +29,12 @@ class Query:
 
     def __init__(self, request: web.BaseRequest, known: Iterable[str]) -> None:
         self._values: dict[str, str] = {}
-        if not request.query_string:
+        # Not `request.query`, which a stream would keep for as long as it lives.
+        encoded = request.rel_url.raw_query_string
+        if not encoded:
             return
         known = list(known)
-        for key, value in request.query.items():
+        for key, value in parse_qsl(encoded, keep_blank_values=True):
             if key not in known:
                 close = get_close_matches(key, known, 1)
                 hint = f" (did you mean {close[0]}?)" if close else ""
