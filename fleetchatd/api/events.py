@@ -6,6 +6,7 @@ A reader costs its cursor and at most one chunk: while it does not read, nothing
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable
 from dataclasses import dataclass
 
 import structlog
@@ -44,28 +45,35 @@ class Wish:
     after: int
 
 
-async def stream(service: Service, request: web.BaseRequest) -> web.StreamResponse:
+def stream(service: Service, request: web.BaseRequest) -> Awaitable[web.StreamResponse]:
     """Stream events, to a durable subscriber or to an anonymous reader."""
+    # Not a coroutine itself: its frame would stay for as long as somebody reads.
     wish = _wish(service, Query(request, QUERY))
     if request.method == "HEAD":
-        return await _header(request)
+        return _header(request)
     if wish.name is None:
-        return await _serve(service, request, wish, wish.after, Stream())
-    if service.streams.connected(wish.name):
+        return _serve(service, request, wish, wish.after, Stream())
+    return _serve_subscriber(service, request, wish, wish.name)
+
+
+async def _serve_subscriber(
+    service: Service, request: web.BaseRequest, wish: Wish, name: str
+) -> web.StreamResponse:
+    if service.streams.connected(name):
         if not wish.takeover:
             raise RequestError(
                 409,
                 "subscriber-busy",
-                f"{wish.name} is being read already; takeover=true ends that",
+                f"{name} is being read already; takeover=true ends that",
             )
-        service.streams.supersede(wish.name)
+        service.streams.supersede(name)
     reader = Stream()
-    service.streams.enter(wish.name, reader)
+    service.streams.enter(name, reader)
     try:
-        acked = await service.journal.subscribe(wish.name, wish.wanted, from_start=wish.from_start)
+        acked = await service.journal.subscribe(name, wish.wanted, from_start=wish.from_start)
         return await _serve(service, request, wish, acked, reader)
     finally:
-        service.streams.leave(wish.name, reader)
+        service.streams.leave(name, reader)
 
 
 def _wish(service: Service, query: Query) -> Wish:
