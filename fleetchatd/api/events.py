@@ -6,6 +6,7 @@ A reader costs its cursor and at most one chunk: while it does not read, nothing
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections.abc import Awaitable
 from dataclasses import dataclass
 
@@ -85,13 +86,19 @@ def _wish(service: Service, query: Query) -> Wish:
         raise bad_request("after is for readers without a name: acknowledge instead", "bad-query")
     return Wish(
         name=name,
-        wanted=Filter(query.several("types", EVENT_TYPES), query.several("class", EVENT_CLASSES)),
+        wanted=_filter(query.several("types", EVENT_TYPES), query.several("class", EVENT_CLASSES)),
         follow=query.flag("follow", default=True),
         wait_s=query.seconds("wait_s"),
         takeover=query.flag("takeover", default=False),
         from_start=from_start,
         after=_cursor(service, query),
     )
+
+
+@functools.lru_cache(maxsize=64)
+def _filter(types: frozenset[str] | None, classes: frozenset[str] | None) -> Filter:
+    """One filter for all readers that want the same."""
+    return Filter(types, classes)
 
 
 def _cursor(service: Service, query: Query) -> int:
