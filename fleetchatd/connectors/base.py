@@ -126,6 +126,7 @@ class LooksUp(Protocol):
 
         Raises:
             SendDeferred: cannot be told now.
+            SendUnknown: can never be told.
         """
 
 

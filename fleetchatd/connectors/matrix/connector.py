@@ -28,7 +28,13 @@ from fleetchatd.connectors.matrix.reader import Reader
 from fleetchatd.connectors.matrix.room import Room
 from fleetchatd.connectors.matrix.settings import SCHEMA, SECRETS
 from fleetchatd.connectors.matrix.sync import Answer, parse_answer, sync_path
-from fleetchatd.errors import SendAmbiguous, SendDeferred, SendError, SendRefused
+from fleetchatd.errors import (
+    SendAmbiguous,
+    SendDeferred,
+    SendError,
+    SendRefused,
+    SendUnknown,
+)
 from fleetchatd.model import (
     Batch,
     ConnectorHealth,
@@ -410,7 +416,12 @@ class MatrixConnector:
 
         try:
             event_id = await history.find_own(api, room_id, mark.since, mark.anchors, mine)
-        except ApiError as error:
+        except Refused as refusal:
+            reason = f"cannot look up whether it arrived: {refusal}"
+            if refusal.final and await self._joined(api, room_id):
+                raise SendUnknown(reason) from None
+            raise SendDeferred(reason) from None
+        except Unreachable as error:
             raise SendDeferred(f"cannot look up whether it arrived: {error}") from None
         return None if event_id is None else SendResult(event_id)
 

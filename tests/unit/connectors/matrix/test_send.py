@@ -11,7 +11,7 @@ import orjson
 import pytest
 
 from fleetchatd.connectors.matrix.position import Mark
-from fleetchatd.errors import SendAmbiguous, SendDeferred, SendRefused
+from fleetchatd.errors import SendAmbiguous, SendDeferred, SendRefused, SendUnknown
 from tests.fakes import faults
 from tests.fakes.homeserver import FakeHomeserver, FakeMatrixRoom
 from tests.fakes.profiles import CONDUIT, SYNAPSE, Profile
@@ -66,6 +66,21 @@ async def test_what_the_server_may_have_forgotten_is_looked_up_before_it_is_repe
             assert first in (None, sent.remote_id)
             assert len(server.calls_to("GET", "*/messages")) < 10
         assert await room.said_by_bot() == ["hello"]
+
+
+async def test_what_can_never_be_looked_up_is_unknown_and_what_can_later_waits(
+    fake: FakeMatrixRoom, tmp_path: Path
+) -> None:
+    async with wire(fake, tmp_path).receiving() as wired:
+        mark = Mark.decode(wired.connector.mark())
+        old = Mark("ANOTHER", mark.at, mark.since, mark.anchors).encode()
+        fake.server.fail("GET", "*/messages", faults.refuse(400, "M_INVALID_PARAM"))
+        with pytest.raises(SendUnknown, match="400 M_INVALID_PARAM"):
+            await wired.connector.send(again(part("hello"), old))
+        fake.server.fail("GET", "*/messages", faults.refuse(500, "M_UNKNOWN"))
+        with pytest.raises(SendDeferred, match="500 M_UNKNOWN"):
+            await wired.connector.send(again(part("hello"), old))
+    assert await fake.said_by_bot() == []
 
 
 async def test_a_recent_attempt_of_this_login_is_simply_repeated(
