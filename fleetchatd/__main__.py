@@ -53,7 +53,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="fleetchatd",
         description="Carries the conversation between a fleet's orchestrator and its operator.",
-        epilog="Where things are found without options: see fleetchatd(8), or README.md.",
+        epilog="Where things are found without options: see docs/reference/fleetchatd.md.",
     )
     parser.add_argument("--roster", metavar="FILE", help="the fleet's roster")
     parser.add_argument("--socket", metavar="PATH", help="the Unix socket to listen on")

@@ -50,8 +50,7 @@ def read_secret(
         return configured
     raise SecretError(
         f"cannot find the secret {name}: not in $CREDENTIALS_DIRECTORY/{name}, not in"
-        f" ${name.upper()}, not in {path}; set one of them, or store it"
-        " with `fleetchat login`"
+        f" ${name.upper()}, not in {path}; put it in one of them"
     )
 
 

@@ -23,7 +23,7 @@ from fleetchatd.model import EVENT_CLASSES, EVENT_TYPES, Filter
 PAGE_BYTES = 16 * 1024
 """About what is fetched for a reader at once."""
 
-PIECE_BYTES = 20 * 1024
+PIECE_BYTES = 16 * 1024
 """What is written at once, and so the most that waits for a reader that does not read."""
 
 EVERYTHING = Filter()

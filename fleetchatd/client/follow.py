@@ -26,7 +26,7 @@ from fleetchatd.client.http import Client, Stream
 from fleetchatd.client.subscribers import acknowledge
 
 LONGEST_PAUSE_S = 30.0
-LONGEST_ABSENCE_S = 5.0
+LONGEST_ABSENCE_S = 1.0
 """To look for a daemon on this machine costs nothing, and the operator may be waiting."""
 
 _ENDING = (signal.SIGTERM, signal.SIGHUP)

@@ -86,7 +86,7 @@ async def test_a_revoked_token_is_replaced_by_a_reload(room: Room, make_daemon: 
     await until(daemon, "ok")
     async with daemon.api.events(subscriber="mos", types="message") as stream:
         await room.synapse.logout(room.bot)
-        await until(daemon, "down", "M_UNKNOWN_TOKEN.*fleetchat login")
+        await until(daemon, "down", "M_UNKNOWN_TOKEN.*and reload")
         connector = (await daemon.api.health())["connector"]
         assert not connector["receiving"]
         assert not connector["authenticated"]

@@ -165,7 +165,7 @@ class MatrixConnector:
                 authenticated=False,
                 receiving=False,
                 detail=f"the homeserver refuses the access token ({_reason(error)}); "
-                "log in again with `fleetchat login matrix`, or give another token and reload",
+                "give another ($MATRIX_ACCESS_TOKEN, or the credential of that name) and reload",
             )
         else:
             reached = isinstance(error, Refused) and bool(error.errcode)

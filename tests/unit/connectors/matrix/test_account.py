@@ -99,7 +99,7 @@ async def test_a_refused_refresh_token_puts_it_down_until_there_is_another_login
         fake.server.world.happened()
         health = await wired.until_status("down")
         assert "M_UNKNOWN_TOKEN" in (health.detail or "")
-        assert "fleetchat login" in (health.detail or "")
+        assert "and reload" in (health.detail or "")
         assert not health.authenticated
         await fake.human.say("waits")
         with pytest.raises(SendDeferred):
