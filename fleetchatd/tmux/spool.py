@@ -37,6 +37,10 @@ class SpoolError(Exception):
     """The folder cannot be used; the text is a sentence for a person."""
 
 
+class NoSubmissionError(SpoolError):
+    """No console wrote this."""
+
+
 @dataclass(frozen=True, slots=True)
 class Submission:
     """What the operator said, as the console left it.
@@ -110,7 +114,8 @@ class Spool:
         """What stands under an id; None if it is gone.
 
         Raises:
-            SpoolError: it cannot be read, or is nothing that a console wrote.
+            NoSubmissionError: no console wrote it.
+            SpoolError: it cannot be read.
         """
         place = self._in / submission_id
         try:
@@ -255,7 +260,7 @@ def _parsed(raw: bytes, submission_id: str, place: Path) -> Submission:
     except (ValueError, TypeError, KeyError, RecursionError):
         text = None
     if not isinstance(text, str) or not text or not isinstance(thread_id, str | None):
-        raise SpoolError(f"cannot use {place}: no console wrote it")
+        raise NoSubmissionError(f"cannot use {place}: no console wrote it")
     return Submission(submission_id, text, when, thread_id)
 
 
