@@ -240,8 +240,9 @@ SHELLS = {
 
 
 @pytest.mark.parametrize("which", SHELLS)
-async def test_nothing_is_typed_into_a_shell(tmux: Tmux, which: str) -> None:
-    pane = await tmux.session("agent", "bash", "-c", f"echo up; {SHELLS[which]}")
+async def test_nothing_is_typed_into_a_shell(tmux: Tmux, tmp_path: Path, which: str) -> None:
+    script = f"cd {tmp_path}; echo up; {SHELLS[which]}"
+    pane = await tmux.session("agent", "bash", "-c", script)
     await pane.shows("up")
     with pytest.raises(Refused, match="a shell"):
         await submit_to(pane, SHIP)
