@@ -92,7 +92,12 @@ class Daemon:
 
     def spawn(self) -> None:
         """Start it and wait for nothing."""
-        bare = {"PATH": os.environ["PATH"], "HOME": str(self.directory), "LANG": "C.UTF-8"}
+        bare = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(self.directory),
+            "LANG": "C.UTF-8",
+            "TMUX_TMPDIR": str(self.directory),  # no test may reach the fleet of who runs it
+        }
         self._child.spawn(self._command(), bare | self.env, self.directory)
 
     async def terminate(self, timeout_s: float = 30.0) -> int:

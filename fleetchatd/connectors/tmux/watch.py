@@ -1,0 +1,124 @@
+"""One connection to the operator's session: which pane is the one, and what has happened in it.
+
+Nothing here polls: tmux wakes it by what the pane writes and by what becomes of panes, and the
+kernel by the end of the console's process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from contextlib import suppress
+from typing import Self
+
+from fleetchatd.tmux import panes
+from fleetchatd.tmux.badge import Badge
+from fleetchatd.tmux.control import ControlClient
+from fleetchatd.tmux.errors import NoServerError
+from fleetchatd.tmux.panes import Pane
+from fleetchatd.tmux.protocol import Notice, quoted
+from fleetchatd.tmux.server import Server
+from fleetchatd.tmux.submission import Activity
+
+_OUTPUT = ("output", "extended-output")
+
+
+class Watch:
+    """A connection, and the pane that it looks at.
+
+    Attributes:
+        client: the connection.
+        activity: when the panes last wrote something.
+        pane: as it stood at the last look.
+    """
+
+    client: ControlClient
+    pane: Pane
+
+    def __init__(self, session: str, before: str | None) -> None:
+        self.activity = Activity()
+        self._session = session
+        self._before = before
+        self._woken = asyncio.Event()
+        self._looked = 0.0
+        self._life: tuple[Badge, int] | None = None
+
+    @classmethod
+    async def open(cls, server: Server, session: str, before: str | None) -> Self:
+        """Connect to the session, and look.
+
+        Args:
+            server: where it is.
+            session: its exact name.
+            before: the id of the pane that was used until now.
+
+        Raises:
+            TmuxError: see `ControlClient.attach`.
+        """
+        watch = cls(session, before)
+        watch.client = await ControlClient.attach(server, session, watch._heard)
+        watch.client.ended.add_done_callback(lambda _: watch.wake())
+        try:
+            await watch.look()
+        except BaseException:
+            await asyncio.shield(watch.close())
+            raise
+        return watch
+
+    async def look(self) -> Pane:
+        """Find the pane, as it is now.
+
+        Raises:
+            TmuxError: the session or the connection is gone.
+        """
+        self._looked = asyncio.get_running_loop().time()
+        target = quoted(f"={self._session}")
+        lines = await self.client.run(f"list-panes -s -t {target} -F {quoted(panes.FORMAT)}")
+        pane = panes.choose(panes.parse_all(lines), self._before)
+        if pane is None:
+            raise NoServerError(f"session {self._session} has no pane")
+        self.pane, self._before = pane, pane.id
+        self._watch_over(pane.console)
+        return pane
+
+    def wake(self) -> None:
+        """Have `until_woken` return."""
+        self._woken.set()
+
+    async def until_woken(self, spacing_s: float) -> None:
+        """Wait until something has happened, and the last look was `spacing_s` seconds ago."""
+        await self._woken.wait()
+        early_s = self._looked + spacing_s - asyncio.get_running_loop().time()
+        if early_s > 0:
+            await asyncio.sleep(early_s)
+        self._woken.clear()
+
+    async def close(self) -> None:
+        """Let go of the session."""
+        self._watch_over(None)
+        await self.client.close()
+
+    def _heard(self, notice: Notice) -> None:
+        self.activity.heard(notice)
+        if notice.name in _OUTPUT and notice.rest.partition(" ")[0] != self._before:
+            return
+        self.wake()
+
+    def _watch_over(self, console: Badge | None) -> None:
+        """Have the kernel tell when the console's process ends: tmux need not notice."""
+        if self._life is not None:
+            badge, descriptor = self._life
+            if badge == console:
+                return
+            asyncio.get_running_loop().remove_reader(descriptor)
+            os.close(descriptor)
+            self._life = None
+        if console is not None:
+            with suppress(OSError):  # it has ended just now: the next look sees that
+                descriptor = os.pidfd_open(console.pid)
+                self._life = (console, descriptor)
+                asyncio.get_running_loop().add_reader(descriptor, self._console_ended, descriptor)
+
+    def _console_ended(self, descriptor: int) -> None:
+        asyncio.get_running_loop().remove_reader(descriptor)
+        self.wake()
