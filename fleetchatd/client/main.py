@@ -28,6 +28,7 @@ COMMANDS = {
     "unsubscribe": ("subscribers", "forget a subscriber"),
     "health": ("health", "say how the daemon is; exits 0 ok, 1 degraded, 3 down"),
     "reload": ("reload", "have the daemon re-read its roster and secrets"),
+    "console": ("console", "the operator's console, for a tmux pane"),
     "completion": ("completion", "print a completion script for a shell"),
 }
 

@@ -1,0 +1,103 @@
+"""The terminal: a prompt that stays below what is printed, and survives a resize."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import TextIO
+
+from prompt_toolkit.application import Application
+from prompt_toolkit.data_structures import Point, Size
+from prompt_toolkit.layout.screen import Screen
+from prompt_toolkit.output.vt100 import Vt100_Output
+
+_NO_CHANGE = "\x1b[0m"
+
+
+class Paper(Vt100_Output):
+    """Writes to the terminal; several steps may become one write, so that nothing flickers."""
+
+    def __init__(self, stdout: TextIO) -> None:
+        # No questions where the cursor is: their answers would come among the keys.
+        super().__init__(stdout, self._size, os.environ.get("TERM"), enable_cpr=False)
+        self._held = False
+
+    def _size(self) -> Size:
+        columns, lines = os.get_terminal_size(self.stdout.fileno())
+        return Size(rows=lines or 24, columns=columns or 80)
+
+    @contextmanager
+    def at_once(self) -> Iterator[None]:
+        """What is written within goes out as one."""
+        self._held = True
+        try:
+            yield
+        finally:
+            self._held = False
+            self.flush()
+
+    def flush(self) -> None:
+        """Write out what has come together, unless more belongs to it."""
+        if not self._held:
+            super().flush()
+
+
+class Page(Application[None]):
+    """An application below what was printed, always in raw mode.
+
+    prompt_toolkit's own ways of printing above a prompt make the terminal cooked meanwhile, and
+    lines that come fast are merged then.
+    """
+
+    @property
+    def columns(self) -> int:
+        """How wide the pane is."""
+        return self.output.get_size().columns
+
+    def above(self, lines: Iterable[str]) -> None:
+        """Print lines above the prompt; once this returns, the terminal has them."""
+        assert isinstance(self.output, Paper)
+        with self.output.at_once():
+            self.renderer.erase()
+            self.output.write_raw("".join(f"{line}\r\n" for line in lines))
+            self._redraw()
+
+    def nudge(self) -> None:
+        """Write something that changes nothing, for who waits for output."""
+        self.output.write_raw(_NO_CHANGE)
+        self.output.flush()
+
+    def _on_resize(self) -> None:
+        screen = self.renderer.last_rendered_screen
+        if screen is not None:
+            where = self.renderer._cursor_pos
+            self.renderer._cursor_pos = moved(where, _used(screen), self.columns)
+        super()._on_resize()
+
+
+def moved(cursor: Point, used: Callable[[int], int], columns: int) -> Point:
+    """Where the cursor stands after tmux has wrapped the lines of the prompt anew.
+
+    Without this the first lines of a prompt that became longer would stay behind as litter.
+
+    Args:
+        cursor: where it stood, from the first line of the prompt.
+        used: how many columns of a line were in use.
+        columns: how wide the pane is now.
+    """
+    above = sum(max(1, -(-used(line) // columns)) for line in range(cursor.y))
+    # Behind the end of its line, the cursor follows the end.
+    x = min(cursor.x, max(used(cursor.y), 1))
+    below, left = divmod(x, columns)
+    if left == 0 and below and cursor.x >= used(cursor.y):
+        below, left = below - 1, columns - 1
+    return Point(x=left, y=above + below)
+
+
+def _used(screen: Screen) -> Callable[[int], int]:
+    def used(line: int) -> int:
+        row = screen.data_buffer[line]
+        return max((at + 1 for at, cell in row.items() if cell.char != " "), default=0)
+
+    return used
