@@ -61,11 +61,12 @@ class Tmux:
             await eventually("tmux answering", self.is_running)
         variables = [word for pair in (env or {}).items() for word in ("-e", "=".join(pair))]
         size = ("-x", str(columns), "-y", str(lines))
-        program = [shlex.join(command)] if command else []
+        # The default would be a login shell, which sets a PATH of its own.
+        program = shlex.join(command) if command else "sh"
         pane = await self.run(
             *("set-option", "-g", "history-limit", str(history), ";"),
             *("new-session", "-d", "-P", "-F", "#{pane_id}", "-s", name, *size, *variables),
-            *(*program, ";", "set-option", "-s", "exit-empty", "on"),
+            *(program, ";", "set-option", "-s", "exit-empty", "on"),
         )
         return Terminal(self, pane.strip())
 

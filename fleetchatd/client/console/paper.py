@@ -14,6 +14,10 @@ from prompt_toolkit.output.vt100 import Vt100_Output
 
 _NO_CHANGE = "\x1b[0m"
 
+_ERASE_DOWN = "\x1b[K\x1b[C\x1b[J\r"
+"""Erases from the first column on. Where `\\x1b[J` begins at the first cell of all, tmux would keep
+what it erases as history."""
+
 
 class Paper(Vt100_Output):
     """Writes to the terminal; several steps may become one write, so that nothing flickers."""
@@ -37,6 +41,15 @@ class Paper(Vt100_Output):
             self._held = False
             self.flush()
 
+    def erase_down(self) -> None:
+        """Erase the line the cursor is at the start of, and all below it."""
+        self.write_raw(_ERASE_DOWN)
+
+    def disable_bracketed_paste(self) -> None:
+        """Nothing in the midst of a page that is drawn anew: a paste may come at any time."""
+        if not self._held:
+            super().disable_bracketed_paste()
+
     def flush(self) -> None:
         """Write out what has come together, unless more belongs to it."""
         if not self._held:
@@ -57,8 +70,7 @@ class Page(Application[None]):
 
     def above(self, lines: Iterable[str]) -> None:
         """Print lines above the prompt; once this returns, the terminal has them."""
-        assert isinstance(self.output, Paper)
-        with self.output.at_once():
+        with self._paper.at_once():
             self.renderer.erase()
             self.output.write_raw("".join(f"{line}\r\n" for line in lines))
             self._redraw()
@@ -73,7 +85,13 @@ class Page(Application[None]):
         if screen is not None:
             where = self.renderer._cursor_pos
             self.renderer._cursor_pos = moved(where, _used(screen), self.columns)
-        super()._on_resize()
+        with self._paper.at_once():
+            super()._on_resize()
+
+    @property
+    def _paper(self) -> Paper:
+        assert isinstance(self.output, Paper)
+        return self.output
 
 
 def moved(cursor: Point, used: Callable[[int], int], columns: int) -> Point:
