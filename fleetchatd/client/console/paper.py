@@ -71,6 +71,7 @@ class Page(Application[None]):
     def above(self, lines: Iterable[str]) -> None:
         """Print lines above the prompt; once this returns, the terminal has them."""
         with self._paper.at_once():
+            self._follow_wraps()
             self.renderer.erase()
             self.output.write_raw("".join(f"{line}\r\n" for line in lines))
             self._redraw()
@@ -81,12 +82,20 @@ class Page(Application[None]):
         self.output.flush()
 
     def _on_resize(self) -> None:
-        screen = self.renderer.last_rendered_screen
-        if screen is not None:
-            where = self.renderer._cursor_pos
-            self.renderer._cursor_pos = moved(where, _used(screen), self.columns)
         with self._paper.at_once():
+            self._follow_wraps()
             super()._on_resize()
+
+    def _follow_wraps(self) -> None:
+        """Find out how far the prompt begins above the cursor, if the pane has another width now.
+
+        tmux has wrapped its lines anew then. Its first lines would stay behind as litter.
+        """
+        screen, cursor = self.renderer.last_rendered_screen, self.renderer._cursor_pos
+        if screen is not None:
+            lines = lines_above(cursor, _used(screen), self.columns)
+            self.output.write_raw("\r")
+            self.renderer._cursor_pos = Point(x=0, y=lines)
 
     @property
     def _paper(self) -> Paper:
@@ -94,10 +103,8 @@ class Page(Application[None]):
         return self.output
 
 
-def moved(cursor: Point, used: Callable[[int], int], columns: int) -> Point:
-    """Where the cursor stands after tmux has wrapped the lines of the prompt anew.
-
-    Without this the first lines of a prompt that became longer would stay behind as litter.
+def lines_above(cursor: Point, used: Callable[[int], int], columns: int) -> int:
+    """How many lines of a prompt stand above the cursor once they are wrapped to `columns`.
 
     Args:
         cursor: where it stood, from the first line of the prompt.
@@ -105,17 +112,13 @@ def moved(cursor: Point, used: Callable[[int], int], columns: int) -> Point:
         columns: how wide the pane is now.
     """
     above = sum(max(1, -(-used(line) // columns)) for line in range(cursor.y))
-    # Behind the end of its line, the cursor follows the end.
-    x = min(cursor.x, max(used(cursor.y), 1))
-    below, left = divmod(x, columns)
-    if left == 0 and below and cursor.x >= used(cursor.y):
-        below, left = below - 1, columns - 1
-    return Point(x=left, y=above + below)
+    # Behind the end of a line, the cursor follows the end.
+    return above + max(0, min(cursor.x, used(cursor.y) - 1)) // columns
 
 
 def _used(screen: Screen) -> Callable[[int], int]:
     def used(line: int) -> int:
         row = screen.data_buffer[line]
-        return max((at + 1 for at, cell in row.items() if cell.char != " "), default=0)
+        return max((at + cell.width for at, cell in row.items() if cell.char != " "), default=0)
 
     return used

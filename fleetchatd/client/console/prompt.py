@@ -54,6 +54,7 @@ def layout(draft: Buffer, tag: Callable[[], str | None], state: Words) -> Layout
         BufferControl(
             draft,
             search_buffer_control=search.control,
+            preview_search=True,
             input_processors=[TabsProcessor(char1=" ", char2=" ")],
         ),
         get_line_prefix=lambda line, wrap: _before(tag(), first=line == wrap == 0),
