@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from fleetchatd.client import output
-from fleetchatd.client.console.look import Look, wrapped
+from fleetchatd.client.console.look import Look, folded
 from fleetchatd.client.console.pasted import Message
 from fleetchatd.tmux.address import Address
 from fleetchatd.tmux.spool import Names, Submission
@@ -48,7 +48,7 @@ def said(message: Message, header: str, columns: int, look: Look) -> list[str]:
     room = max(columns - len(INDENT), NARROWEST)
     text = output.text(message.text)
     if message.verbatim:
-        found = [piece for line in text.split("\n") for piece in wrapped(line, room)]
+        found = folded(text, room)
     else:
         from fleetchatd.client.console import markdown  # 50 ms that no start has to wait for
 

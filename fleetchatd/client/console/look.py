@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from prompt_toolkit.utils import get_cwidth
 
 _BOLD, _DIM = "1", "2"
+_CHARACTER = re.compile(r"\x1b\[[\d;]*m|.", re.DOTALL)
+"""A character, or a change of style, which takes no room."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,17 +44,25 @@ def wanted(environment: Mapping[str, str]) -> Look:
 
 
 def wrapped(line: str, columns: int) -> list[str]:
-    """`line` cut into pieces that are at most `columns` wide, wherever that falls."""
+    """`line` cut into pieces that are at most `columns` wide, wherever that falls.
+
+    Every character counts by itself: tmux never shows more, whatever it joins to one.
+    """
     pieces = [""]
     room = columns
-    for character in line:
-        width = get_cwidth(character)
+    for character in _CHARACTER.findall(line):
+        width = 0 if len(character) > 1 else get_cwidth(character)
         if width > room:
             pieces.append("")
             room = columns
         pieces[-1] += character
         room -= width
     return pieces
+
+
+def folded(text: str, columns: int) -> list[str]:
+    """The lines of `text`, cut where they are too wide."""
+    return [piece for line in text.split("\n") for piece in wrapped(line, columns)]
 
 
 def shortened(word: str, columns: int) -> str:

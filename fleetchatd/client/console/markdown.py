@@ -6,6 +6,8 @@ backslashes, link definitions and single line breaks are kept as they are.
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Iterable
 from functools import cache
 from io import StringIO
@@ -20,8 +22,12 @@ from rich.table import Table
 from rich.text import Text
 from rich.theme import Theme
 
-from fleetchatd.client.console.look import Look
+from fleetchatd.client.console.look import Look, folded, wrapped
 
+LONGEST = 32 * 1024
+"""Texts of more characters are shown as they are: it would take seconds."""
+
+_STYLE = re.compile(r"\x1b\[[\d;]*m")
 _AS_WRITTEN = ["html_block", "reference", "html_inline", "entity", "image"]
 _THEME = Theme(
     {
@@ -41,12 +47,40 @@ _THEME = Theme(
 
 
 def lines(text: str, columns: int, look: Look) -> list[str]:
-    """`text` as lines, none of them wider than `columns`."""
+    """`text` as lines, none of them wider than `columns`; as it is, if it would not be shown whole.
+
+    For what Markdown leaves out (cells that a table has no column for, numbers that do not count
+    on) may be what matters.
+    """
+    said = _letters(text)
+    if not said or len(text) > LONGEST:
+        return folded(text, columns)
+    try:
+        tokens = _parser().parse(text)
+        shown = _rendered(_Markdown(tokens), columns, look)
+    except Exception:  # the daemon would repeat a text that ends us, for ever
+        return folded(text, columns)
+    left_out = _letters(*(_language(token) for token in tokens))
+    if not said - left_out <= _letters(*(_STYLE.sub("", line) for line in shown)):
+        return folded(text, columns)
+    return [piece for line in shown for piece in wrapped(line, columns)]
+
+
+def _rendered(shown: _Markdown, columns: int, look: Look) -> list[str]:
     console = _console(look)
     with console.capture() as captured:
-        console.print(_Markdown(text), width=columns)
+        console.print(shown, width=columns)
     # Cells are padded to their full width, which is a nuisance to whoever copies them.
-    return [line.rstrip() for line in captured.get().rstrip().split("\n")]
+    return [line.rstrip() for line in captured.get().rstrip().lstrip("\n").split("\n")]
+
+
+def _letters(*texts: str) -> Counter[str]:
+    return Counter(letter for text in texts for letter in text if letter.isalnum())
+
+
+def _language(token: Token) -> str:
+    """What stands behind a code fence, which needs not be shown."""
+    return token.info if token.type == "fence" and token.content and " " not in token.info else ""
 
 
 @cache
@@ -121,7 +155,7 @@ class _Table(markdown.TableElement):
     """Cells are folded: rich would cut off what is too long."""
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        table = Table(box=box.SIMPLE_HEAD, pad_edge=False, style="markdown.table.border")
+        table = Table(box=box.SIMPLE_HEAD, show_edge=False, style="markdown.table.border")
         if self.header is not None and self.header.row is not None:
             for column in self.header.row.cells:
                 heading = column.content.copy()
@@ -140,6 +174,6 @@ class _Markdown(markdown.Markdown):
         "table_open": _Table,
     }
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, tokens: list[Token]) -> None:
         super().__init__("", hyperlinks=False)
-        self.parsed = _readable(_parser().parse(text))
+        self.parsed = _readable(tokens)

@@ -74,7 +74,8 @@ class Page(Application[None]):
             self._follow_wraps()
             self.renderer.erase()
             self.output.write_raw("".join(f"{line}\r\n" for line in lines))
-            self._redraw()
+            if not self.key_processor.input_queue:  # in a burst, once behind all of it is enough
+                self._redraw()
 
     def nudge(self) -> None:
         """Write something that changes nothing, for who waits for output."""
