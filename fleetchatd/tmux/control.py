@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import collections
 import itertools
+import secrets
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Self
@@ -41,7 +42,9 @@ class ControlClient:
         self._identified: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._exited: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._asked: collections.deque[_Asked] = collections.deque()
-        self._marks = (f"fleetchat-{number}" for number in itertools.count(1))
+        # Unguessable: what a pane shows comes in answers too, and must not pass for their end.
+        self._mark = f"fleetchat-{secrets.token_hex(8)}-"
+        self._numbers = itertools.count(1)
 
     @classmethod
     async def attach(cls, server: Server, session: str, heard: Heard) -> Self:
@@ -54,7 +57,8 @@ class ControlClient:
             TmuxError: it refused.
         """
         client = cls(heard)
-        words = ("-C", "attach-session", "-t", f"={session}", "-f", FLAGS)
+        # -E: what the session's new panes find in their environment is not ours to change.
+        words = ("-C", "attach-session", "-E", "-t", f"={session}", "-f", FLAGS)
         try:
             transport, _ = await asyncio.get_running_loop().subprocess_exec(
                 lambda: _Pipes(client), *server.command(*words), env=environment()
@@ -109,7 +113,7 @@ class ControlClient:
             raise TmuxError("cannot send tmux a command of several lines")
         if self._input is None or self.ended.done():
             raise _gone()
-        asked = _Asked(next(self._marks))
+        asked = _Asked(f"{self._mark}{next(self._numbers)}")
         self._asked.append(asked)
         self._input.write(f"{command}\ndisplay-message -p {asked.mark}\n".encode())
         return asked

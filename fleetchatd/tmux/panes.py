@@ -12,8 +12,9 @@ _FIELDS = {
     "id": "#{pane_id}",
     "pid": "#{pane_pid}",
     "tty": "#{pane_tty}",
-    "command": "#{pane_current_command}",
-    "badge": f"#{{{badge.OPTION}}}",
+    # A program calls itself what it likes: no tab and no line feed of it may be taken for ours.
+    "command": "#{s/[\t\n]/?/:pane_current_command}",
+    "badge": f"#{{s/[\t\n]/?/:{badge.OPTION}}}",
     "mode": "#{pane_in_mode}",
     "active": "#{&&:#{window_active},#{pane_active}}",
     "dead": "#{pane_dead}",
@@ -89,7 +90,9 @@ def parse_all(lines: Iterable[str]) -> list[Pane]:
 
 
 def choose(panes: Sequence[Pane], before: str | None) -> Pane | None:
-    """The pane to talk to: the console's, else the one used before, else the active one.
+    """The pane to talk to: the console's, else the one used before, else where a console was.
+
+    Without all of these it is the active one.
 
     Args:
         panes: those of the session.
@@ -97,8 +100,9 @@ def choose(panes: Sequence[Pane], before: str | None) -> Pane | None:
     """
     consoles = [pane for pane in panes if pane.console is not None]
     kept = [pane for pane in consoles or panes if pane.id == before]
+    left = [pane for pane in panes if pane.badge is not None]
     active = [pane for pane in panes if pane.active]
-    return next(iter([*kept, *consoles, *active, *panes]), None)
+    return next(iter([*kept, *consoles, *left, *active, *panes]), None)
 
 
 def _pair(text: str) -> tuple[int, int]:

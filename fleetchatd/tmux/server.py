@@ -50,7 +50,7 @@ class Server:
     def command(self, *words: str) -> list[str]:
         """The command line that has the server do `words`; it is taken for a UTF-8 terminal."""
         by = "-S" if "/" in self.socket else "-L"
-        return ["tmux", "-u", by, self.socket, *words]
+        return ["tmux", "-u", by, self.socket, *map(_word, words)]
 
     def shown(self) -> str:
         """The server as a person names it."""
@@ -95,6 +95,11 @@ async def run(command: Sequence[str]) -> str:
     if process.returncode:
         raise refused(errors.decode("utf-8", "replace").strip() or f"exit {process.returncode}")
     return out.decode("utf-8", "replace")
+
+
+def _word(word: str) -> str:
+    """A word as it is: one that ends in a semicolon would end tmux's command."""
+    return word[:-1] + "\\;" if word.endswith(";") else word
 
 
 def refused(words: str) -> TmuxError:

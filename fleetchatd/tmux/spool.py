@@ -17,6 +17,7 @@ import json
 import os
 import re
 import secrets
+import stat
 import time
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -28,6 +29,10 @@ LONGEST_BYTES = 1024 * 1024
 ACKS_KEPT = 2000
 """How many confirmations are kept: far more than messages whose end can be open."""
 
+PARTIAL_S = 3600.0
+"""How old something half written must be, in seconds, to be what a killed process left."""
+
+_LONGEST_FILE_BYTES = 8 * LONGEST_BYTES
 _DIGITS = "0123456789abcdefghijklmnopqrstuv"
 _PARTIAL = "."
 _MESSAGE_ID = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,99}")
@@ -73,6 +78,7 @@ class Spool:
         self._in = self.folder / "in"
         self._ack = self.folder / "ack"
         self._last = ""
+        self._stuck: set[str] = set()
 
     def make(self) -> None:
         """Make the folders, mode 0700.
@@ -102,13 +108,15 @@ class Spool:
         """The ids of what was submitted and not taken yet, in order.
 
         One listing may show a newer file and miss an older one that came meanwhile; two listings
-        agree on all that came before the first one's newest.
+        agree on all that came before the first one's newest. What was taken and could not be
+        removed is left out.
         """
         first = self._names(self._in)
         if not first:
             return []
         newest = max(first)
-        return sorted(name for name in {*first, *self._names(self._in)} if name <= newest)
+        found = {*first, *self._names(self._in)} - self._stuck
+        return sorted(name for name in found if name <= newest)
 
     def submission(self, submission_id: str) -> Submission | None:
         """What stands under an id; None if it is gone.
@@ -119,24 +127,30 @@ class Spool:
         """
         place = self._in / submission_id
         try:
-            with place.open("rb") as file:
-                raw = file.read(8 * LONGEST_BYTES)
+            raw = _read(place)
         except FileNotFoundError:
             return None
         except OSError as error:
             raise _cannot("read", place, error) from None
-        return _parsed(raw, submission_id, place)
+        found = None if raw is None else _parsed(raw, submission_id)
+        if found is None:
+            raise NoSubmissionError(f"cannot use {place}: no console wrote it")
+        return found
 
     def take(self, submission_id: str) -> None:
         """Remove what is journalled now. If that fails, it is known by its id the next time."""
-        with suppress(OSError):
-            (self._in / submission_id).unlink()
+        try:
+            (self._in / submission_id).unlink(missing_ok=True)
+        except OSError:
+            self._stuck.add(submission_id)
 
     def put_aside(self, submission_id: str) -> Path:
         """Move away what no console wrote, so that it is looked at once; returns where to."""
         place = self.folder / f"refused-{submission_id}"
-        with suppress(OSError):
+        try:
             (self._in / submission_id).rename(place)
+        except OSError:
+            self._stuck.add(submission_id)
         return place
 
     # -- daemon -> operator --------------------------------------------------------------------
@@ -170,14 +184,25 @@ class Spool:
             for _, name in sorted(found)[:-ACKS_KEPT]:
                 (self._ack / name).unlink()
 
+    def forget_partials(self) -> None:
+        """Remove what killed processes left half written."""
+        latest = time.time() - PARTIAL_S
+        for folder in (self.folder, self._in, self._ack):
+            with suppress(OSError):
+                for one in os.scandir(folder):
+                    if one.name.startswith(_PARTIAL) and one.stat().st_mtime < latest:
+                        os.unlink(one)
+
     # -- both ----------------------------------------------------------------------------------
 
     def write_names(self, names: Names) -> None:
-        """Tell consoles who is who.
+        """Tell consoles who is who, unless they know.
 
         Raises:
             SpoolError: it could not be written.
         """
+        if names == self.names():
+            return
         self._write(self.folder, "names", json.dumps(asdict(names)).encode())
 
     def names(self) -> Names | None:
@@ -202,7 +227,7 @@ class Spool:
 
     def _names(self, folder: Path) -> list[str]:
         try:
-            return [name for name in os.listdir(folder) if _is_id(name)]
+            return [name for name in os.listdir(folder) if is_submission_id(name)]
         except FileNotFoundError:
             return []
         except OSError as error:
@@ -236,13 +261,14 @@ class Spool:
             raise _cannot("write", place, error) from None
 
 
+def is_submission_id(name: str) -> bool:
+    """Whether this is what `Spool.submit` gives as an id."""
+    return len(name) == 17 and set(name) <= set(_DIGITS)
+
+
 def is_message_id(word: str) -> bool:
     """Whether a word from a paste can be a message's id, and so a file's name."""
     return _MESSAGE_ID.fullmatch(word) is not None
-
-
-def _is_id(name: str) -> bool:
-    return len(name) == 17 and set(name) <= set(_DIGITS)
 
 
 def _base32(number: int, width: int) -> str:
@@ -253,14 +279,30 @@ def _base32(number: int, width: int) -> str:
     return digits
 
 
-def _parsed(raw: bytes, submission_id: str, place: Path) -> Submission:
+def _read(place: Path) -> bytes | None:
+    """What a file holds; None if it is no plain file: a pipe would be waited for without end.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    if not stat.S_ISREG(place.lstat().st_mode):
+        return None
+    file = os.open(place, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    with open(file, "rb") as opened:
+        return opened.read(_LONGEST_FILE_BYTES)
+
+
+def _parsed(raw: bytes, submission_id: str) -> Submission | None:
+    """What a console wrote; None if none did."""
     try:
         said = json.loads(raw)
         text, when, thread_id = said["text"], float(said["time"]), said["thread_id"]
     except (ValueError, TypeError, KeyError, RecursionError):
-        text = None
+        return None
     if not isinstance(text, str) or not text or not isinstance(thread_id, str | None):
-        raise NoSubmissionError(f"cannot use {place}: no console wrote it")
+        return None
+    if len(text.encode(errors="surrogatepass")) > LONGEST_BYTES:
+        return None
     return Submission(submission_id, text, when, thread_id)
 
 

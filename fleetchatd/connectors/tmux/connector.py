@@ -10,7 +10,10 @@ it has shown; any other program is read off its screen and typed into (fleetchat
 from __future__ import annotations
 
 import asyncio
+import re
 import socket
+import time
+import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar, Self
@@ -18,7 +21,7 @@ from typing import Any, ClassVar, Self
 import structlog
 
 from fleetchatd.connectors.base import Context, Inbox
-from fleetchatd.connectors.tmux import session
+from fleetchatd.connectors.tmux import reader, session
 from fleetchatd.connectors.tmux.console_pane import (
     Confirmations,
     NotConfirmed,
@@ -44,7 +47,14 @@ from fleetchatd.tmux.errors import GoneError, NoTmuxError, TmuxError
 from fleetchatd.tmux.marks import Mark
 from fleetchatd.tmux.panes import Pane
 from fleetchatd.tmux.server import Server
-from fleetchatd.tmux.spool import Names, NoSubmissionError, Spool, SpoolError, Submission
+from fleetchatd.tmux.spool import (
+    Names,
+    NoSubmissionError,
+    Spool,
+    SpoolError,
+    Submission,
+    is_submission_id,
+)
 
 KIND = "tmux"
 
@@ -54,6 +64,9 @@ CONFIRM_S = 10.0
 SPACING_S = 0.005
 PROGRAM_SPACING_S = 0.1
 """The shortest time between two looks, in seconds; at a program that never rests, it is longer."""
+
+KEEP_PLACE_S = 30.0
+"""How often the place on another program's screen is journalled while nothing is said there."""
 
 AT_ONCE = 100
 """How many submissions are journalled in one commit."""
@@ -82,7 +95,7 @@ class TmuxConnector:
             orchestrator=_address(context.host, context.orchestrator),
         )
         self._spool = Spool(context.state_dir)
-        self._desk = Desk(self._spool)
+        self._desk = Desk(self._spool, self._wake)
         self._confirmations = Confirmations(self._spool)
         self._paster = Paster(lambda: asyncio.get_running_loop().time())
         self._typing = asyncio.Lock()
@@ -90,6 +103,7 @@ class TmuxConnector:
         self._pane_id: str | None = None
         self._started_at: float | None = None
         self._position: str | None = None
+        self._kept_at = 0.0
         self._health = ConnectorHealth(
             "degraded", reachable=False, authenticated=False, receiving=False, detail="connecting"
         )
@@ -128,10 +142,13 @@ class TmuxConnector:
         self._spool.make()
         self._spool.write_names(self._names)
         self._spool.forget_old_acks()
+        self._spool.forget_partials()
         await self._desk.open()
         await self._take_submissions(inbox)  # the spool needs no tmux
         if await session.ensure(self._server, self._session, self._command):
-            self._started_at = asyncio.get_running_loop().time()
+            loop = asyncio.get_running_loop()
+            self._started_at = loop.time()
+            loop.call_later(STEADY_S, self._wake)  # whatever it is then, it is no beginning
         watch = await Watch.open(self._server, self._session, self._pane_id)
         self._watch = watch
         try:
@@ -144,6 +161,10 @@ class TmuxConnector:
             self._watch = None
             self._confirmations.give_up("the connection to tmux ended before it was confirmed")
             await asyncio.shield(watch.close())
+
+    def _wake(self) -> None:
+        if self._watch is not None:
+            self._watch.wake()
 
     async def _take_in(self, watch: Watch, inbox: Inbox) -> None:
         """See what is new in the pane as it stood at the last look."""
@@ -167,11 +188,18 @@ class TmuxConnector:
 
     def _submission(self, submission_id: str) -> Submission | None:
         try:
-            return self._spool.submission(submission_id)
+            found = self._spool.submission(submission_id)
         except NoSubmissionError as error:
-            place = self._spool.put_aside(submission_id)
-            log.warning("left something aside", reason=str(error), moved_to=str(place))
+            self._put_aside(submission_id, str(error))
             return None
+        if found is not None and not clean(found.text).strip():
+            self._put_aside(submission_id, "there are no words in it")
+            return None
+        return found
+
+    def _put_aside(self, submission_id: str, reason: str) -> None:
+        place = self._spool.put_aside(submission_id)
+        log.warning("left something aside", reason=reason, moved_to=str(place))
 
     def _said(self, submission: Submission) -> MessageEvent:
         return MessageEvent(
@@ -180,27 +208,65 @@ class TmuxConnector:
             connector=KIND,
             sender=self._names.operator,
             sender_name=self._session,
-            text=submission.text,
+            text=clean(submission.text),
             thread_id=submission.thread_id,
             event_class="human",
         )
 
     async def _read_screen(self, watch: Watch, inbox: Inbox) -> None:
-        """Journal the lines for the orchestrator that a program other than the console shows."""
+        """Journal what a program other than the console says to the orchestrator."""
+        pane_id = watch.pane.id
+        look = reader.parse_look(pane_id, await watch.client.run(reader.look_command(pane_id)))
+        if look is None:
+            return
+        reading = reader.read(self._position, look, self._names.orchestrator)
+        if reading.again:
+            watch.wake()
+        now = asyncio.get_running_loop().time()
+        if reading.lines or self._position is None or now - self._kept_at > KEEP_PLACE_S:
+            self._kept_at = now
+            events = [self._read_off(line) for line in reading.lines if line.text.strip()]
+            await inbox.commit(Batch(events, position=reading.position))
+        self._position = reading.position
+
+    def _read_off(self, line: reader.Line) -> MessageEvent:
+        if line.id is None:
+            event_id = f"{line.source}~{uuid.uuid4().hex}"
+        elif line.source == self._names.operator:
+            event_id = line.id  # what the console has shown as sent was in the spool before
+        else:
+            event_id = f"{line.source}~{line.id}"
+        return MessageEvent(
+            id=event_id,
+            time=rfc3339(time.time()),
+            connector=KIND,
+            sender=line.source,
+            sender_name=line.source.rpartition(":")[2] or line.source,
+            text=line.text,
+            thread_id=line.tag,
+            event_class=line.event_class,
+        )
 
     # -- health -------------------------------------------------------------------------------
 
     def _judge(self, pane: Pane) -> Situation:
         self._pane_id = pane.id
-        objection = None if pane.badge is not None else guard.objection(pane)
-        lasting = objection is not None and not objection.passing
-        return situation(pane, objection.reason if objection and lasting else None)
+        present = situation(pane, None if pane.badge is not None else guard.verdict(pane.pid))
+        if present.status != "ok" and self._is_beginning():
+            return replace(present, ready=False)  # what will be there is still being started
+        return present
+
+    def _is_beginning(self) -> bool:
+        """Whether we have just started the session."""
+        now = asyncio.get_running_loop().time()
+        return self._started_at is not None and now - self._started_at < STEADY_S
 
     def _show(self, present: Situation) -> None:
         now = asyncio.get_running_loop().time()
-        steady = self._started_at is None or now - self._started_at > STEADY_S
-        if present.occupant is Occupant.CONSOLE or steady:
+        if not self._is_beginning():
             self._context.pauses.succeeded()
+        elif not present.ready:
+            return
         self._tell(
             ConnectorHealth(
                 present.status,
@@ -213,14 +279,14 @@ class TmuxConnector:
         )
 
     def _troubled(self, error: Exception) -> None:
-        where = f"session {self._session} of {self._server.shown()}"
+        where = f"cannot reach session {self._session} of {self._server.shown()}: "
         self._tell(
             replace(
                 self._health,
                 status="down" if isinstance(error, NoTmuxError | SpoolError) else "degraded",
                 reachable=False,
                 receiving=False,
-                detail=f"cannot reach {where}: {error}",
+                detail=str(error) if isinstance(error, SpoolError) else f"{where}{error}",
             )
         )
 
@@ -231,7 +297,8 @@ class TmuxConnector:
 
     async def mark_read(self, event_id: str) -> None:
         """Show the operator that the orchestrator has taken everything up to `event_id`."""
-        self._desk.tell(Mark("taken", event_id))
+        if is_submission_id(event_id):
+            self._desk.tell(Mark("taken", event_id))
 
     # -- sending ------------------------------------------------------------------------------
 
@@ -325,5 +392,5 @@ class TmuxConnector:
 
 
 def _address(host: str, name: str) -> str:
-    """`host:name` as one word."""
-    return "_".join(f"{host}:{name}".split())
+    """`host:name` as one word, without the signs that set off an id or a thread's tag."""
+    return re.sub(r"[\s~#]+", "_", f"{host}:{name}")

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from fleetchatd.tmux import badge
 from fleetchatd.tmux.address import Address, clean
 from fleetchatd.tmux.control import ControlClient
+from fleetchatd.tmux.errors import TmuxError
 from fleetchatd.tmux.panes import Pane
 from fleetchatd.tmux.protocol import quoted
 from fleetchatd.tmux.spool import Spool
@@ -92,18 +93,22 @@ class Paster:
         self._pasted[address.id] = (value, self._clock())
         words = address.line(clean(text)).replace("\n", LINE_BREAK)
         buffer, paste = f"fleetchat-{address.id}", quoted(f"\x1b[200~{words}\x1b[201~")
-        answer = await client.run(
-            f"set-buffer -b {buffer} {paste} ; "
-            f"if-shell -F -t {pane.id} {quoted(_still(pane, value))} "
-            f"'paste-buffer -d -r -b {buffer} -t {pane.id}' "
-            f"'delete-buffer -b {buffer} ; display-message -p gone'"
-        )
+        try:
+            answer = await client.run(
+                f"set-buffer -b {buffer} {paste} ; "
+                f"if-shell -F -t {pane.id} {quoted(_still(pane, value))} "
+                f"'paste-buffer -d -r -b {buffer} -t {pane.id}' "
+                f"'delete-buffer -b {buffer} ; display-message -p gone'"
+            )
+        except TmuxError:
+            self.forget(address.id)  # if it was pasted nevertheless, the console knows it by its id
+            raise
         if "gone" in answer:
             self.forget(address.id)
             raise NotThere
 
     def forget(self, message_id: str) -> None:
-        """It was confirmed, or never pasted."""
+        """It was confirmed, or is not known to be pasted."""
         self._pasted.pop(message_id, None)
 
 

@@ -4,20 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Callable
 from contextlib import suppress
 
 from fleetchatd.tmux.marks import Mark, socket_path
-from fleetchatd.tmux.spool import Spool
+from fleetchatd.tmux.spool import Spool, SpoolError
 
 LONGEST_BACKLOG_BYTES = 64 * 1024
 """A console that leaves so much unread has stopped; it sees us again when it connects anew."""
 
 
 class Desk:
-    """Where consoles connect to."""
+    """Where consoles connect to.
 
-    def __init__(self, spool: Spool) -> None:
+    Args:
+        spool: its folder is the place.
+        changed: called when a console has come or gone; tmux may not tell.
+    """
+
+    def __init__(self, spool: Spool, changed: Callable[[], None]) -> None:
         self._spool = spool
+        self._changed = changed
         self._consoles: set[asyncio.WriteTransport] = set()
         self._server: asyncio.Server | None = None
         self._taken: Mark | None = None
@@ -26,17 +33,20 @@ class Desk:
         """Listen, in the place of whoever listened before.
 
         Raises:
-            OSError: the folder does not allow it.
+            SpoolError: the folder does not allow it.
         """
         if self._server is not None:
             return
-        with suppress(FileNotFoundError):
-            (self._spool.folder / "socket").unlink()
-        with socket_path(self._spool.folder) as path:
-            self._server = await asyncio.get_running_loop().create_unix_server(
-                lambda: _Line(self), path
-            )
-            os.chmod(path, 0o600)
+        place = self._spool.folder / "socket"
+        try:
+            place.unlink(missing_ok=True)
+            with socket_path(self._spool.folder) as path:
+                self._server = await asyncio.get_running_loop().create_unix_server(
+                    lambda: _Line(self), path
+                )
+                os.chmod(path, 0o600)
+        except OSError as error:
+            raise SpoolError(f"cannot listen on {place}: {error.strerror}") from None
 
     def close(self) -> None:
         """Hang up; consoles see that we are away."""
@@ -59,12 +69,14 @@ class Desk:
     def connected(self, console: asyncio.WriteTransport) -> None:
         """A console is there."""
         self._consoles.add(console)
+        self._changed()
         if self._taken is not None:
             self._write(console, self._taken)
 
     def gone(self, console: asyncio.WriteTransport) -> None:
         """It is there no more."""
         self._consoles.discard(console)
+        self._changed()
 
     def _write(self, console: asyncio.WriteTransport, mark: Mark) -> None:
         if console.get_write_buffer_size() > LONGEST_BACKLOG_BYTES:
@@ -74,7 +86,7 @@ class Desk:
 
 
 class _Line(asyncio.Protocol):
-    """One console's connection; nothing that it may say is listened to."""
+    """One console's connection. It has nothing to say: whoever speaks is none."""
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
@@ -84,6 +96,10 @@ class _Line(asyncio.Protocol):
         assert isinstance(transport, asyncio.WriteTransport)
         self._transport = transport
         self._desk.connected(transport)
+
+    def data_received(self, data: bytes) -> None:
+        if self._transport is not None:
+            self._transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self._transport is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import sys
 from collections.abc import Sequence
@@ -19,6 +20,9 @@ SIZE = ("-x", "100", "-y", "40")
 
 FOR_THE_SERVER = ("PATH", "HOME", "LANG", "LC_ALL", "LC_CTYPE", "SHELL", "TMUX_TMPDIR", "TZ")
 """What a server that the service manager starts is told of our environment."""
+
+_UNEXPANDED = re.compile(r"#+(?![#\[])")
+"""What tmux would expand in the name of a new session (tmux(1), FORMATS), even run as a command."""
 
 log = structlog.get_logger("fleetchatd.connector")
 
@@ -47,10 +51,12 @@ async def ensure(server: Server, session: str, command: Sequence[str]) -> bool:
 
 
 async def _start(server: Server, session: str, command: Sequence[str]) -> None:
-    words = server.command("new-session", "-d", *SIZE, "-s", session, "--", *_program(command))
+    name = _UNEXPANDED.sub(r"\g<0>\g<0>", session)
+    words = server.command("new-session", "-d", *SIZE, "-s", name, "--", *_program(command))
     if _is_console(command):
         # In the same breath, so that its pane is never taken for another program's.
-        words += [";", "set-option", "-p", "-t", f"={session}:", badge.OPTION, badge.STARTING]
+        mark = ("set-option", "-p", "-t", f"={session}:", badge.OPTION, badge.STARTING)
+        words += [";", *mark]
     if _in_a_service() and not await _runs(server):
         await _start_outside(server, words)
     else:
@@ -61,8 +67,7 @@ def _program(command: Sequence[str]) -> list[str]:
     """The command's words as tmux runs them without a shell's ideas about them."""
     if len(command) == 1:  # one word alone goes to a shell
         return [f"exec {shlex.quote(command[0])}"]
-    # A word that ends in a semicolon would end tmux's command.
-    return [word[:-1] + "\\;" if word.endswith(";") else word for word in command]
+    return list(command)
 
 
 def _is_console(command: Sequence[str]) -> bool:

@@ -39,6 +39,7 @@ class Watch:
         self.activity = Activity()
         self._session = session
         self._before = before
+        self._heeded: set[str] = set()
         self._woken = asyncio.Event()
         self._looked = 0.0
         self._life: tuple[Badge, int] | None = None
@@ -74,10 +75,13 @@ class Watch:
         self._looked = asyncio.get_running_loop().time()
         target = quoted(f"={self._session}")
         lines = await self.client.run(f"list-panes -s -t {target} -F {quoted(panes.FORMAT)}")
-        pane = panes.choose(panes.parse_all(lines), self._before)
+        found = panes.parse_all(lines)
+        pane = panes.choose(found, self._before)
         if pane is None:
-            raise NoServerError(f"session {self._session} has no pane")
+            raise NoServerError("it has no pane in which a program runs")
         self.pane, self._before = pane, pane.id
+        # Every console of the session may leave something in the spool.
+        self._heeded = {pane.id, *(one.id for one in found if one.badge is not None)}
         self._watch_over(pane.console)
         return pane
 
@@ -100,7 +104,7 @@ class Watch:
 
     def _heard(self, notice: Notice) -> None:
         self.activity.heard(notice)
-        if notice.name in _OUTPUT and notice.rest.partition(" ")[0] != self._before:
+        if notice.name in _OUTPUT and notice.rest.partition(" ")[0] not in self._heeded:
             return
         self.wake()
 

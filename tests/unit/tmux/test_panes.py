@@ -42,10 +42,15 @@ def test_of_two_consoles_the_one_used_before_stays() -> None:
     assert choose([CONSOLE, other], "%1") == CONSOLE
 
 
-def test_a_console_that_died_does_not_draw_others_away() -> None:
+def test_a_console_that_died_is_waited_for_also_by_the_next_daemon() -> None:
     assert DEAD_CONSOLE.console is None
     assert choose([ACTIVE, DEAD_CONSOLE], "%4") == DEAD_CONSOLE
-    assert choose([ACTIVE, DEAD_CONSOLE], None) == ACTIVE
+    assert choose([ACTIVE, DEAD_CONSOLE], None) == DEAD_CONSOLE
+
+
+def test_a_console_that_died_does_not_draw_others_away() -> None:
+    assert choose([ACTIVE, DEAD_CONSOLE], "%2") == ACTIVE
+    assert choose([CONSOLE, DEAD_CONSOLE], "%4") == CONSOLE
 
 
 def test_a_pane_is_read_from_a_line_of_tmux() -> None:

@@ -25,7 +25,7 @@ def spool(tmp_path: Path) -> Spool:
 
 @pytest_asyncio.fixture
 async def desk(spool: Spool) -> AsyncIterator[Desk]:
-    made = Desk(spool)
+    made = Desk(spool, lambda: None)
     await made.open()
     yield made
     made.close()
@@ -86,7 +86,7 @@ async def test_a_console_that_reads_nothing_is_let_go_of(
 
 
 async def test_the_socket_of_a_daemon_that_was_killed_is_replaced(spool: Spool, desk: Desk) -> None:
-    successor = Desk(spool)
+    successor = Desk(spool, lambda: None)
     await successor.open()
     _, writer = await connect(spool)
     await until_connected(successor)
