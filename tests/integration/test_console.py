@@ -16,6 +16,7 @@ import pytest_asyncio
 
 from fleetchatd.client.console.prompt import SIGN
 from fleetchatd.tmux.marks import Mark
+from fleetchatd.tmux.processes import start_time
 from tests.harness.console import Stage
 from tests.harness.tmux import PROGRAMS, Terminal, Tmux
 from tests.harness.waiting import eventually
@@ -341,6 +342,16 @@ async def test_the_console_wears_its_badge_while_it_runs(stage: Stage) -> None:
     await pane.kill()
 
 
+async def test_a_console_ends_with_its_pane_and_with_its_server(stage: Stage) -> None:
+    await stage.tmux.session("another")
+    for end in (Terminal.kill, lambda pane: pane.tmux.kill()):
+        pane = await stage.open()
+        pid = await stage.console_pid()
+        await pane.type("a draft")
+        await end(pane)
+        await eventually("the console's end", partial(has_ended, pid))
+
+
 async def test_an_idle_console_uses_no_processor(stage: Stage) -> None:
     await stage.open()
     await stage.daemon_comes()
@@ -361,6 +372,21 @@ async def test_who_wants_no_colour_gets_none(stage: Stage, setting: str, unwante
     plain = {"0", "4", "39", "49"}  # underlined is no colour, and the others are the default's
     found = set(re.findall(r"[\[;](\d+)(?=[;m])", await pane.capture(sgr=True))) - plain
     assert [code for code in found if re.match(unwanted, code)] == []
+
+
+async def test_a_terminal_that_is_not_the_panes_own_is_refused(stage: Stage) -> None:
+    pane = await stage.open()
+    other = await stage.tmux.session("other")
+    await other.submit(f"TMUX_PANE={pane.id} {' '.join(stage.command)}; echo exit $?")
+    await other.shows("this terminal is not the pane's own")
+    await other.shows("\nexit 2")
+
+
+async def test_a_state_directory_that_cannot_be_made_is_named(stage: Stage) -> None:
+    pane = await stage.tmux.session("operator")
+    await pane.submit("fleetchat console --state-dir /proc/nowhere; echo exit $?")
+    await pane.shows("cannot make /proc/nowhere")
+    await pane.shows("\nexit 1")
 
 
 def test_outside_of_tmux_the_console_says_where_to_start_it(tmp_path: Path) -> None:
@@ -384,6 +410,10 @@ async def is_wide(pane: Terminal, columns: int) -> bool:
 def columns_of(terminal: str) -> int:
     with open(terminal) as file:
         return os.get_terminal_size(file.fileno()).columns
+
+
+async def has_ended(pid: int) -> bool:
+    return start_time(pid) is None
 
 
 async def bare(stage: Stage) -> bool:

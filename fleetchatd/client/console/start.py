@@ -34,17 +34,29 @@ def run(state_dir: str | None) -> int:
         ClientError: the state directory or tmux refuses.
     """
     own_pane = pane.own(os.environ)
+    spool = _spool(state_dir)
     try:
-        spool = Spool(Path(places.state_dir(state_dir)))
-        spool.make()
         asyncio.run(_converse(spool, own_pane))
-    except ConfigError as error:
-        raise UsageError(str(error)) from None
-    except SpoolError as error:
-        raise ClientError(str(error)) from None
     except ExceptionGroup as group:
         raise group.exceptions[0] from None
     return 0
+
+
+def _spool(state_dir: str | None) -> Spool:
+    try:
+        place = Path(places.state_dir(state_dir))
+        place.mkdir(mode=0o700, parents=True, exist_ok=True)
+        spool = Spool(place)
+        spool.make()
+    except ConfigError as error:
+        raise UsageError(str(error)) from None
+    except OSError as error:
+        raise ClientError(
+            f"cannot make {place}: {error.strerror}; name another folder with --state-dir"
+        ) from None
+    except SpoolError as error:
+        raise ClientError(f"{error}; name another folder with --state-dir") from None
+    return spool
 
 
 async def _converse(spool: Spool, own_pane: OwnPane) -> None:
