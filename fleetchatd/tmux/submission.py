@@ -143,7 +143,9 @@ class _Submission:
         before = await self._ready()
         line_buffered = terminal.is_line_buffered(before.pane.tty)
         self._check_length(line_buffered)
-        standing = stands(before, self._text) or (bool(draft) and before.line == draft)
+        standing = stands(before, self._text, anew=draft is not None) or (
+            bool(draft) and before.line == draft
+        )
         if standing and line_buffered:
             terminal.discard(before.pane.tty)  # the terminal's own, which no program has seen yet
         if not standing or line_buffered:
@@ -288,11 +290,18 @@ def is_accepted(before: str | None, drafted: Screen, after: Screen, text: str) -
     return after.line != drafted.line and tail not in around
 
 
-def stands(screen: Screen, text: str) -> bool:
-    """Whether `text` stands at the cursor as a draft, left by an earlier attempt."""
+def stands(screen: Screen, text: str, *, anew: bool = False) -> bool:
+    """Whether `text` stands at the cursor as a draft, left by an earlier attempt.
+
+    Args:
+        screen: what the pane shows.
+        text: what was pasted.
+        anew: whether that attempt is known to have ended so: then an Enter may have made it longer,
+            where otherwise an empty line at the cursor means that the text was taken.
+    """
     tail = _squeezed(text)[-_STANDING_LENGTH:]
-    shown = "".join(screen.rows[: screen.pane.cursor[1] + 1])
-    return bool(_squeezed(screen.line)) and bool(tail) and _squeezed(shown).endswith(tail)
+    shown = _squeezed("".join(screen.rows[: screen.pane.cursor[1] + 1]))
+    return bool(tail) and shown.endswith(tail) and (anew or bool(_squeezed(screen.line)))
 
 
 def _squeezed(shown: str) -> str:

@@ -30,6 +30,7 @@ class Agent:
         prompt: raw, with bracketed paste; swallows an Enter that follows a paste too soon.
         framed: the same, its input in a frame, below what was said.
         deaf: the same as `prompt`, but Enter never does more than start a new line.
+        folding: shows a paste as a mere note of it, and is deaf for a second after one.
         leaving: ends as soon as something is pasted.
         lines: takes a line at a time from a line-buffered terminal, without a prompt.
         slow: the same, and busy for a second or two after its start and after each line.
@@ -79,11 +80,13 @@ class _Screen:
             self._pasted_at = time.monotonic()
             return
         for sign in piece:
-            too_soon = time.monotonic() - self._pasted_at < SWALLOWED_S
+            since_s = time.monotonic() - self._pasted_at
             if sign != "\r":
                 self._draft += sign
-            elif self._kind == "deaf" or too_soon:
+            elif self._kind == "deaf" or since_s < SWALLOWED_S:
                 self._draft += "\n"
+            elif self._kind == "folding" and since_s < 1.0:
+                continue
             else:
                 self._accept(self._draft)
                 self._said = [*self._said, *self._draft.split("\n")][-4:]
@@ -94,6 +97,8 @@ class _Screen:
         width = columns - 5
         shown = [f"you: {line}"[: columns // 2] for line in self._said]
         lines = self._draft.split("\n")
+        if self._kind == "folding" and self._draft:
+            lines = [f"[pasted: {len(self._draft)} signs]"]
         if self._kind == "framed":
             lines = [line[at : at + width] for line in lines for at in _starts(line, width)]
         marked = [f"{'  ' if number else '> '}{line}" for number, line in enumerate(lines)]

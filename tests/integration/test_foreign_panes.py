@@ -150,16 +150,43 @@ async def test_a_python_prompt_takes_it(tmux: Tmux) -> None:
 
 
 @pytest.mark.usefixtures("patience")
-async def test_what_is_never_accepted_is_said_not_to_be_and_stands_there_once(
+async def test_what_is_never_accepted_stands_there_once_however_often_it_is_tried(
     tmux: Tmux, tmp_path: Path
 ) -> None:
     agent = Agent("deaf", tmp_path / "log")
     pane = await start(tmux, agent)
+    draft: str | None = None
     async with submitter(pane) as run:
-        with pytest.raises(Unverified, match="did not accept it"):
-            await run(SHIP)
+        for _ in range(2):
+            with pytest.raises(Unverified, match="did not accept it") as failure:
+                await run(SHIP, draft)
+            draft = failure.value.draft
     assert (await pane.capture(history=False)).count("ship it") == 1
     assert agent.accepted() == []
+
+
+@pytest.mark.usefixtures("patience")
+async def test_a_draft_that_is_shown_in_another_form_is_not_pasted_again(
+    tmux: Tmux, tmp_path: Path
+) -> None:
+    agent = Agent("folding", tmp_path / "log")
+    pane = await start(tmux, agent)
+    draft: str | None = None
+
+    async def again() -> bool:
+        nonlocal draft
+        try:
+            await run(SHIP, draft)
+        except Unverified as failure:
+            draft = failure.draft
+            return False
+        return True
+
+    async with submitter(pane) as run:
+        assert not await again()
+        assert draft is not None
+        await eventually("it to be accepted", again)
+    await accepted(agent, SHIP)
 
 
 @pytest.mark.usefixtures("patience")
