@@ -118,11 +118,11 @@ class Stage:
         line = address.line(text).replace("\n", "\x1e")
         await self.pane.paste(f"\x1b[200~{line}\x1b[201~")
 
-    async def confirmed(self, message_id: str) -> None:
+    async def confirmed(self, message_id: str, *, timeout_s: float = 20.0) -> None:
         async def probe() -> bool:
             return self.spool.acknowledged(message_id)
 
-        await eventually(f"{message_id} confirmed", probe, pause_s=0.01)
+        await eventually(f"{message_id} confirmed", probe, timeout_s=timeout_s, pause_s=0.01)
 
     # -- the daemon's marks --------------------------------------------------------------------
 

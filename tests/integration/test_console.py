@@ -188,6 +188,32 @@ async def test_a_message_that_was_shown_is_never_shown_again(stage: Stage) -> No
     assert "only once" not in await pane.shows("after the kill")
 
 
+async def test_a_message_that_cannot_be_confirmed_is_shown_once_and_confirmed_later(
+    stage: Stage,
+) -> None:
+    pane = await stage.open(200)
+    acks, away = stage.spool.folder / "ack", stage.spool.folder / "away"
+    acks.rename(away)
+    acks.touch()
+    for _ in range(2):
+        await stage.paste("seen", "k1")
+    await pane.shows("the daemon does not know that you have seen this")
+    acks.unlink()
+    away.rename(acks)
+    await stage.paste("seen", "k1")
+    await stage.confirmed("k1")
+    assert (await pane.capture()).count("\n  seen\n") == 1
+
+
+async def test_keys_that_end_or_stop_other_programs_do_no_harm(stage: Stage) -> None:
+    pane = await stage.open()
+    await pane.type("a line")
+    await pane.keys("C-z", "C-\\", "C-s", "C-g", "Escape")
+    await pane.keys("C-l", "F1", "PageUp", "PageDown", "C-e")
+    await pane.submit(" goes on")
+    assert await stage.heard() == ["a line goes on"]
+
+
 async def test_another_programs_paste_is_shown_and_its_enter_is_swallowed(stage: Stage) -> None:
     pane = await stage.open()
     await pane.type("half")
@@ -321,7 +347,7 @@ async def test_a_burst_of_five_hundred_is_shown_in_seconds(stage: Stage) -> None
         f"\x1b[200~[web1:mos~{one} -> web1:operator] burst *{one}* here\x1b[201~" for one in ids
     )
     await pane.paste("".join(pastes))
-    await stage.confirmed(ids[-1])
+    await stage.confirmed(ids[-1], timeout_s=60)
     assert [one for one in ids if not stage.spool.acknowledged(one)] == []
     shown = await pane.shows("burst b499 here")
     assert re.findall(r"burst (b\d+) here", shown) == ids

@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from fleetchatd.client import output
-from fleetchatd.client.console.look import Look, folded
+from fleetchatd.client.console.look import Look, folded, shortened
 from fleetchatd.client.console.pasted import Message
 from fleetchatd.tmux.address import Address
 from fleetchatd.tmux.spool import Names, Submission
@@ -56,12 +56,14 @@ def said(message: Message, header: str, columns: int, look: Look) -> list[str]:
     return [header, *(INDENT + line if line else "" for line in found)]
 
 
-def header(message: Message, now: datetime, last: datetime | None, look: Look) -> str:
-    """Who speaks and when, with the date if the last one was on another day."""
+def header(message: Message, now: datetime, last: datetime | None, columns: int, look: Look) -> str:
+    """Who speaks and when, in one line; with the date if the last one was on another day."""
     dated = last is not None and last.date() != now.date()
     when = f"{now:%Y-%m-%d %H:%M}" if dated else f"{now:%H:%M}"
-    tag = "" if message.tag is None else f" {output.line('#' + message.tag)}"
-    return f"{look.dim(when)} {look.bold(output.line(message.speaker))}{tag}"
+    half = max((columns - len(when) - 2) // 2, 2)
+    speaker = shortened(output.line(message.speaker), half)
+    tag = "" if message.tag is None else " " + shortened(output.line(f"#{message.tag}"), half)
+    return f"{look.dim(when)} {look.bold(speaker)}{tag}"
 
 
 def note(words: str, look: Look) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from datetime import datetime
 from typing import Protocol
 
@@ -58,6 +59,8 @@ class Conversation:
         self._page = page
         self._look = look
         self._leave = leave
+        self._both = NOBODY
+        self._look_up_names()
         self._ledger = Ledger(spool.pending())
         self._shown: set[str] = set()
         self._last_said: datetime | None = None
@@ -71,7 +74,7 @@ class Conversation:
         """The state of things, for the line below the prompt."""
         if self._leaving:
             return LEAVING
-        return self._ledger.words(pasted.session((self._names or NOBODY).orchestrator))
+        return self._ledger.words(pasted.session(self._both.orchestrator))
 
     # -- the operator --------------------------------------------------------------------------
 
@@ -113,7 +116,7 @@ class Conversation:
 
     def paste(self, data: str, into: Buffer) -> None:
         """Something was pasted: by the daemon, another program, or a person (`into` a buffer)."""
-        names = self._names
+        names = self._look_up_names()
         message = pasted.message(data, names.operator if names else None)
         if message is None:
             into.insert_text(entered.sendable(data))
@@ -142,9 +145,10 @@ class Conversation:
 
     def _show(self, message: Message) -> None:
         now = datetime.now().astimezone()
-        header = above.header(message, now, self._last_said, self._look)
+        columns = self._page.columns
+        header = above.header(message, now, self._last_said, columns, self._look)
         self._last_said = now
-        self._page.above(above.said(message, header, self._page.columns, self._look))
+        self._page.above(above.said(message, header, columns, self._look))
 
     def _tell_unconfirmed(self, error: SpoolError) -> None:
         if not self._unconfirmed_told:
@@ -155,8 +159,10 @@ class Conversation:
 
     def daemon_came(self) -> None:
         """It is there (again)."""
+        self._look_up_names()
         self._ledger.here = True
-        self._ledger.only(self._spool.pending())
+        with suppress(SpoolError):  # then the count is too high until the next time
+            self._ledger.only(self._spool.pending())
         if self._away_told:
             self._note("fleetchatd is back")
         self._away_told = False
@@ -178,9 +184,11 @@ class Conversation:
 
     # -- parts ---------------------------------------------------------------------------------
 
-    @property
-    def _names(self) -> Names | None:
-        return self._spool.names()
+    def _look_up_names(self) -> Names | None:
+        """Who is who by now; None if no daemon has ever said so."""
+        names = self._spool.names()
+        self._both = names or NOBODY
+        return names
 
     def _submit(self, text: str) -> None:
         """Keep it, and only then show it as sent. If that fails, the line stays."""
@@ -194,7 +202,8 @@ class Conversation:
             return
         self._ledger.submitted(submission.id)
         self._draft.reset(append_to_history=True)
-        self._page.above(above.own(submission, self._names or NOBODY, self._look))
+        self._look_up_names()
+        self._page.above(above.own(submission, self._both, self._look))
 
     def _is_foreign_enter(self) -> bool:
         """Whether this Enter belongs to a paste that another program made, and not to the line."""

@@ -37,6 +37,8 @@ def run(state_dir: str | None) -> int:
     spool = _spool(state_dir)
     try:
         asyncio.run(_converse(spool, own_pane))
+    except SpoolError as error:
+        raise ClientError(str(error)) from None
     except ExceptionGroup as group:
         raise group.exceptions[0] from None
     return 0

@@ -110,12 +110,19 @@ def test_what_the_operator_said_stands_behind_its_address() -> None:
     ]
 
 
+def header(tag: str, last: datetime | None = None, columns: int = 80) -> str:
+    return above.header(Message("1", "mos", "hi", tag=tag), NOON, last, columns, PLAIN)
+
+
 def test_the_header_says_the_date_when_the_day_has_changed() -> None:
-    message = Message("1", "mos", "hi", tag="deploy")
-    assert above.header(message, NOON, None, PLAIN) == "12:00 mos #deploy"
-    assert above.header(message, NOON, NOON - timedelta(hours=1), PLAIN) == "12:00 mos #deploy"
-    yesterday = NOON - timedelta(days=1)
-    assert above.header(message, NOON, yesterday, PLAIN) == "2026-11-23 12:00 mos #deploy"
+    assert header("deploy") == "12:00 mos #deploy"
+    assert header("deploy", NOON - timedelta(hours=1)) == "12:00 mos #deploy"
+    assert header("deploy", NOON - timedelta(days=1)) == "2026-11-23 12:00 mos #deploy"
+
+
+def test_the_header_is_one_line_whatever_the_tag() -> None:
+    assert header("x" * 200, columns=40) == "12:00 mos #" + "x" * 14 + "…"
+    assert header("\u202e" * 20, columns=40).isprintable()
 
 
 @given(st.text(), st.integers(2, 20))
