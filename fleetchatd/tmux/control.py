@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import collections
 import itertools
+import re
 import secrets
 from collections.abc import Callable
 from contextlib import suppress
@@ -106,6 +107,17 @@ class ControlClient:
             if answer.failed:
                 raise refused(" ".join(answer.lines))
         return [line for answer in answers for line in answer.lines]
+
+    async def flags_of(self, command: str) -> str:
+        """The flags without an argument that this tmux knows of a command, such as `dpr`.
+
+        Raises:
+            GoneError: nobody answers.
+            TmuxError: there is no such command.
+        """
+        usage = " ".join(await self.run(f"list-commands {command}"))
+        flags = re.search(r"\[-(\w+)\]", usage)
+        return "" if flags is None else flags[1]
 
     def _ask(self, command: str) -> _Asked:
         """Send a command. It answers once for each that it runs in turn, so a mark ends them."""

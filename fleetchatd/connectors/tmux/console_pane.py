@@ -90,6 +90,8 @@ class Paster:
         last = self._pasted.get(address.id)
         if last is not None and last[0] == value and self._clock() - last[1] < PASTE_AGAIN_S:
             return
+        # Without -S, tmux 3.7 and later show the brackets as text instead of handing them on.
+        raw = "-r -S" if "S" in await client.flags_of("paste-buffer") else "-r"
         self._pasted[address.id] = (value, self._clock())
         words = address.line(clean(text)).replace("\n", LINE_BREAK)
         buffer, paste = f"fleetchat-{address.id}", quoted(f"\x1b[200~{words}\x1b[201~")
@@ -97,7 +99,7 @@ class Paster:
             answer = await client.run(
                 f"set-buffer -b {buffer} {paste} ; "
                 f"if-shell -F -t {pane.id} {quoted(_still(pane, value))} "
-                f"'paste-buffer -d -r -b {buffer} -t {pane.id}' "
+                f"'paste-buffer -d {raw} -b {buffer} -t {pane.id}' "
                 f"'delete-buffer -b {buffer} ; display-message -p gone'"
             )
         except TmuxError:
