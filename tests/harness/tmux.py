@@ -161,7 +161,10 @@ class Terminal:
         raw = data.encode() if isinstance(data, str) else data
         name = f"test-{secrets.token_hex(4)}"
         await self.tmux.run("load-buffer", "-b", name, "-", stdin=raw)
-        await self._run("paste-buffer", *(["-p"] if bracketed else []), "-r", "-d", "-b", name)
+        flags = "-p -r -d" if bracketed else "-r -d"
+        # A paste into a dead pane (`remain-on-exit`) ends the whole server (3.3a).
+        paste = f"paste-buffer {flags} -b {name} -t {self.id}"
+        await self._run("if-shell", "-F", "#{pane_dead}", f"delete-buffer -b {name}", paste)
 
     async def resize(self, columns: int, lines: int = 24) -> None:
         """Give its window another size, as a person's terminal would."""
