@@ -20,7 +20,7 @@ from fleetchatd.tmux import guard, terminal
 from fleetchatd.tmux.address import clean
 from fleetchatd.tmux.control import ControlClient
 from fleetchatd.tmux.errors import GoneError, TmuxError
-from fleetchatd.tmux.panes import FORMAT, Pane, parse
+from fleetchatd.tmux.panes import ALIVE, FORMAT, Pane, parse
 from fleetchatd.tmux.protocol import Notice, quoted
 
 READY_S = 5.0
@@ -316,4 +316,4 @@ def _same_command(pane: Pane) -> str:
     """A format that holds while the same command runs in the same pane."""
     command = "".join(f"#{sign}" if sign in "#,}" else sign for sign in pane.command)
     same = f"#{{==:#{{pane_current_command}},{command}}}"
-    return f"#{{&&:{same},#{{==:#{{pane_id}},{pane.id}}}}}"
+    return f"#{{&&:{ALIVE},#{{&&:{same},#{{==:#{{pane_id}},{pane.id}}}}}}}"

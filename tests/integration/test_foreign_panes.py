@@ -410,3 +410,20 @@ async def test_what_is_said_in_a_pane_is_read_off_it_once(tmux: Tmux) -> None:
     finally:
         await client.close()
     assert texts == [f"{text}{number}" for number in range(4)]
+
+
+async def test_a_program_that_ends_just_before_the_paste_takes_nothing_with_it(
+    tmux: Tmux,
+) -> None:
+    """A paste into a dead pane ends tmux 3.3a's server, and every session on it."""
+    pane = await tmux.session("agent", "cat")
+    await tmux.run("set-option", "-w", "-t", pane.id, "remain-on-exit", "on")
+    server = Server(str(tmux.socket))
+    client = await ControlClient.attach(server, "agent", lambda notice: None)
+    at_work = submission._Submission(client, Activity(), pane.id, SHIP)
+    before = (await at_work._look()).pane
+    await pane.keys("C-d")
+    await pane.shows("Pane is dead")
+    assert not await at_work._give(SHIP, "-p", f"{submission._same_command(before)},1")
+    assert await tmux.is_running()
+    await client.close()

@@ -14,7 +14,7 @@ from fleetchatd.tmux import badge
 from fleetchatd.tmux.address import Address, clean
 from fleetchatd.tmux.control import ControlClient
 from fleetchatd.tmux.errors import TmuxError
-from fleetchatd.tmux.panes import Pane
+from fleetchatd.tmux.panes import ALIVE, Pane
 from fleetchatd.tmux.protocol import quoted
 from fleetchatd.tmux.spool import Spool
 
@@ -116,7 +116,7 @@ class Paster:
 
 def _still(pane: Pane, value: str) -> str:
     """A condition of tmux's own (tmux(1), FORMATS): it is the console that will get the paste."""
-    condition = f"#{{==:#{{{badge.OPTION}}},{value}}}"
+    condition = f"#{{&&:{ALIVE},#{{==:#{{{badge.OPTION}}},{value}}}}}"
     if _PLAIN_NAME.fullmatch(pane.command):
         condition = f"#{{&&:{condition},#{{==:#{{pane_current_command}},{pane.command}}}}}"
     return condition
