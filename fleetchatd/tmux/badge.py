@@ -11,6 +11,7 @@ wait, and never be typed into the shell that may have taken its place.
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fleetchatd.tmux.processes import start_time
@@ -39,6 +40,11 @@ class Badge:
     def value(self) -> str:
         """As the option holds it."""
         return f"1:{self.pid}:{self.started}"
+
+
+def is_console(command: Sequence[str]) -> bool:
+    """Whether these words start a console."""
+    return "console" in command and any("fleetchat" in os.path.basename(one) for one in command)
 
 
 def parse(value: str) -> Badge | None:

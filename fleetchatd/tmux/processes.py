@@ -43,6 +43,15 @@ def start_time(pid: int) -> int | None:
     return None if found is None else found.start_time
 
 
+def command_line(pid: int) -> list[str]:
+    """The words that a process was started with; none if it is gone."""
+    try:
+        with open(f"/proc/{pid}/cmdline", encoding="utf-8", errors="replace") as file:
+            return file.read().split("\0")[:-1]
+    except OSError:
+        return []
+
+
 def foreground(pane_pid: int) -> list[Stat]:
     """The processes that read a pane's terminal now: its foreground process group.
 

@@ -26,6 +26,9 @@ from pathlib import Path
 LONGEST_BYTES = 1024 * 1024
 """What the operator may say at once, as much as a request to the socket may hold."""
 
+STATE_DIR_OPTION = "@fleetchat_state_dir"
+"""The option of the operator's session that tells consoles the daemon's state directory."""
+
 ACKS_KEPT = 2000
 """How many confirmations are kept: far more than messages whose end can be open."""
 

@@ -11,6 +11,7 @@ from fleetchatd.client.errors import ClientError, UsageError
 from fleetchatd.tmux import badge
 from fleetchatd.tmux.errors import TmuxError
 from fleetchatd.tmux.server import Server
+from fleetchatd.tmux.spool import STATE_DIR_OPTION
 
 _ELSEWHERE = "cannot run the console here: {}; start it in a tmux pane (tmux new fleetchat console)"
 
@@ -35,6 +36,19 @@ class OwnPane:
             raise ClientError(f"cannot find the console's pane: {error}") from None
         if said.strip() != os.ttyname(sys.stdin.fileno()):
             raise UsageError(_ELSEWHERE.format("this terminal is not the pane's own"))
+
+    async def state_dir(self) -> str | None:
+        """The state directory of the daemon whose session this is, if it has said so.
+
+        Raises:
+            ClientError: tmux does not say.
+        """
+        option = f"#{{{STATE_DIR_OPTION}}}"
+        try:
+            said = await self._server.run("display-message", "-p", "-t", self._id, option)
+        except TmuxError as error:
+            raise ClientError(f"cannot ask the console's session: {error}") from None
+        return said.removesuffix("\n") or None
 
     async def put_on(self) -> None:
         """Show the daemon that the console runs here and is ready for what it says.

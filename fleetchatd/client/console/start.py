@@ -34,9 +34,8 @@ def run(state_dir: str | None) -> int:
         ClientError: the state directory or tmux refuses.
     """
     own_pane = pane.own(os.environ)
-    spool = _spool(state_dir)
     try:
-        asyncio.run(_converse(spool, own_pane))
+        asyncio.run(_converse(state_dir, own_pane))
     except SpoolError as error:
         raise ClientError(str(error)) from None
     except ExceptionGroup as group:
@@ -61,8 +60,9 @@ def _spool(state_dir: str | None) -> Spool:
     return spool
 
 
-async def _converse(spool: Spool, own_pane: OwnPane) -> None:
+async def _converse(state_dir: str | None, own_pane: OwnPane) -> None:
     await own_pane.check()
+    spool = _spool(state_dir or await own_pane.state_dir())
     spool.forget_old_acks()
     leaving = asyncio.Event()
     page, conversation = _furnished(spool, leaving.set)

@@ -41,13 +41,14 @@ from fleetchatd.model import (
     SendResult,
     rfc3339,
 )
-from fleetchatd.tmux import guard, submission
+from fleetchatd.tmux import submission
 from fleetchatd.tmux.address import Address, clean, is_tag
 from fleetchatd.tmux.errors import GoneError, NoTmuxError, TmuxError
 from fleetchatd.tmux.marks import Mark
-from fleetchatd.tmux.panes import Pane
+from fleetchatd.tmux.protocol import quoted
 from fleetchatd.tmux.server import Server
 from fleetchatd.tmux.spool import (
+    STATE_DIR_OPTION,
     Names,
     NoSubmissionError,
     Spool,
@@ -152,6 +153,7 @@ class TmuxConnector:
         watch = await Watch.open(self._server, self._session, self._pane_id)
         self._watch = watch
         try:
+            await self._say_where(watch)
             while True:
                 await self._take_in(watch, inbox)
                 ours = watch.pane.badge is not None
@@ -162,13 +164,19 @@ class TmuxConnector:
             self._confirmations.give_up("the connection to tmux ended before it was confirmed")
             await asyncio.shield(watch.close())
 
+    async def _say_where(self, watch: Watch) -> None:
+        """Tell consoles that are started by hand which state directory is ours."""
+        where = quoted(str(self._context.state_dir.resolve()))
+        target = quoted(f"={self._session}:")
+        await watch.client.run(f"set-option -t {target} {STATE_DIR_OPTION} {where}")
+
     def _wake(self) -> None:
         if self._watch is not None:
             self._watch.wake()
 
     async def _take_in(self, watch: Watch, inbox: Inbox) -> None:
         """See what is new in the pane as it stood at the last look."""
-        present = self._judge(watch.pane)
+        present = self._judge(watch)
         await self._take_submissions(inbox)
         self._confirmations.check()
         if present.occupant is not Occupant.CONSOLE:
@@ -182,6 +190,7 @@ class TmuxConnector:
         while ids := self._spool.pending()[:AT_ONCE]:
             taken = [found for one in ids if (found := self._submission(one)) is not None]
             await inbox.commit(Batch([self._said(one) for one in taken]))
+            self._context.pauses.succeeded()
             for one in taken:
                 self._spool.take(one.id)
                 self._desk.tell(Mark("kept", one.id))
@@ -249,9 +258,9 @@ class TmuxConnector:
 
     # -- health -------------------------------------------------------------------------------
 
-    def _judge(self, pane: Pane) -> Situation:
-        self._pane_id = pane.id
-        present = situation(pane, None if pane.badge is not None else guard.verdict(pane.pid))
+    def _judge(self, watch: Watch) -> Situation:
+        self._pane_id = watch.pane.id
+        present = situation(watch.pane, watch.unsafe)
         if present.status != "ok" and self._is_beginning():
             return replace(present, ready=False)  # what will be there is still being started
         return present
@@ -357,9 +366,10 @@ class TmuxConnector:
         if watch is None:
             raise SendDeferred("not connected to tmux")
         try:
-            present = self._judge(await watch.look())
+            await watch.look()
         except TmuxError as error:
             raise SendDeferred(f"cannot reach the pane: {error}") from None
+        present = self._judge(watch)
         if not present.ready:
             raise SendDeferred(present.detail or "nobody is there")
         occupant = self._occupant()

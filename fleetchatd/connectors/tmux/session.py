@@ -53,7 +53,7 @@ async def ensure(server: Server, session: str, command: Sequence[str]) -> bool:
 async def _start(server: Server, session: str, command: Sequence[str]) -> None:
     name = _UNEXPANDED.sub(r"\g<0>\g<0>", session)
     words = server.command("new-session", "-d", *SIZE, "-s", name, "--", *_program(command))
-    if _is_console(command):
+    if badge.is_console(command):
         # In the same breath, so that its pane is never taken for another program's.
         mark = ("set-option", "-p", "-t", f"={session}:", badge.OPTION, badge.STARTING)
         words += [";", *mark]
@@ -68,10 +68,6 @@ def _program(command: Sequence[str]) -> list[str]:
     if len(command) == 1:  # one word alone goes to a shell
         return [f"exec {shlex.quote(command[0])}"]
     return list(command)
-
-
-def _is_console(command: Sequence[str]) -> bool:
-    return "console" in command and any("fleetchat" in Path(word).name for word in command)
 
 
 def _in_a_service() -> bool:

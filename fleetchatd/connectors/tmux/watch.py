@@ -9,13 +9,15 @@ from __future__ import annotations
 import asyncio
 import os
 from contextlib import suppress
+from dataclasses import replace
 from typing import Self
 
-from fleetchatd.tmux import panes
+from fleetchatd.tmux import badge, guard, panes
 from fleetchatd.tmux.badge import Badge
 from fleetchatd.tmux.control import ControlClient
 from fleetchatd.tmux.errors import NoServerError
 from fleetchatd.tmux.panes import Pane
+from fleetchatd.tmux.processes import Stat, command_line, foreground, start_time
 from fleetchatd.tmux.protocol import Notice, quoted
 from fleetchatd.tmux.server import Server
 from fleetchatd.tmux.submission import Activity
@@ -30,10 +32,12 @@ class Watch:
         client: the connection.
         activity: when the panes last wrote something.
         pane: as it stood at the last look.
+        unsafe: why nothing is typed into what ran there then; None if it may be.
     """
 
     client: ControlClient
     pane: Pane
+    unsafe: str | None
 
     def __init__(self, session: str, before: str | None) -> None:
         self.activity = Activity()
@@ -79,7 +83,8 @@ class Watch:
         pane = panes.choose(found, self._before)
         if pane is None:
             raise NoServerError("it has no pane in which a program runs")
-        self.pane, self._before = pane, pane.id
+        self.pane, self.unsafe = _looked_into(pane)
+        self._before = pane.id
         # Every console of the session may leave something in the spool.
         self._heeded = {pane.id, *(one.id for one in found if one.badge is not None)}
         self._watch_over(pane.console)
@@ -111,8 +116,8 @@ class Watch:
     def _watch_over(self, console: Badge | None) -> None:
         """Have the kernel tell when the console's process ends: tmux need not notice."""
         if self._life is not None:
-            badge, descriptor = self._life
-            if badge == console:
+            watched, descriptor = self._life
+            if watched == console:
                 return
             asyncio.get_running_loop().remove_reader(descriptor)
             os.close(descriptor)
@@ -126,3 +131,22 @@ class Watch:
     def _console_ended(self, descriptor: int) -> None:
         asyncio.get_running_loop().remove_reader(descriptor)
         self.wake()
+
+
+def _looked_into(pane: Pane) -> tuple[Pane, str | None]:
+    """The pane with what its processes tell of it, and why nothing is typed into them, if so.
+
+    All by one look, as they may be changing.
+    """
+    if pane.badge is not None:
+        return pane, None
+    members = foreground(pane.pid)
+    if any(_is_bare_console(one) for one in members):
+        return replace(pane, badge=badge.parse(badge.STARTING)), None
+    objection = guard.judge(guard.Program.of(one) for one in members)
+    return pane, None if objection is None or objection.passing else objection.reason
+
+
+def _is_bare_console(process: Stat) -> bool:
+    """Whether it is a console without its badge, just starting or leaving; one that left may be."""
+    return badge.is_console(command_line(process.pid)) or start_time(process.pid) is None
