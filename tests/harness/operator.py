@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,6 +17,9 @@ from tests.harness.waiting import eventually
 SESSION = "operator"
 SHELL = "exec bash --noprofile --norc -i"
 PROMPT = "bash-"
+
+_SENT = re.compile(r"^\[\S+~\w+ -> \S+\] (.*)$", re.MULTILINE)
+_HEARD = re.compile(r"^  (\S.*)$", re.MULTILINE)
 
 
 class Operator:
@@ -34,16 +38,20 @@ class Operator:
         self._state_dir = state_dir
         self._console: Badge | None = None
 
-    async def sit_down(self, death: Death | None = None, *, behind: str = SHELL) -> None:
+    async def sit_down(self, death: Death | None = None, *, again: bool = False) -> None:
         """Start the session with a console in it.
 
         Args:
             death: where the console kills itself.
-            behind: what the pane's shell does when the console has ended.
+            again: another console follows at once when one has ended, instead of a shell.
         """
-        script = f"{shlex.join(self._command(death))}; {behind}"
+        script = f"{shlex.join(self._command(death))}; {self._loop if again else SHELL}"
         self.pane = await self._tmux.session(SESSION, "sh", "-c", script, columns=100)
         await self.console()
+
+    @property
+    def _loop(self) -> str:
+        return f"while :; do {shlex.join(self._command(None))}; done"
 
     async def start_console(self) -> None:
         """Type the command into the shell behind the last console, as a person would."""
@@ -87,10 +95,13 @@ class Operator:
 
         await eventually(f"{message_id} confirmed", probe, pause_s=0.01)
 
-    async def sent_lines(self, text: str) -> int:
-        """How often the pane shows a text as sent by the operator."""
-        lines = (await self.pane.capture()).splitlines()
-        return sum(line.startswith("[") and line.endswith(f"] {text}") for line in lines)
+    async def sent(self) -> list[str]:
+        """The texts that the pane shows as sent by the operator."""
+        return _SENT.findall(await self.pane.capture())
+
+    async def heard(self) -> list[str]:
+        """The lines that the pane shows of what was said to the operator."""
+        return _HEARD.findall(await self.pane.capture())
 
     def _command(self, death: Death | None) -> Sequence[str]:
         arguments = ["console", "--state-dir", str(self._state_dir)]

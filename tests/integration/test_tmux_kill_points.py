@@ -71,7 +71,7 @@ async def test_what_the_operator_says(point: Word, tmux_daemon: Daemon, operator
         await operator.pane.shows("] hello")
         assert await on_disk(tmux_daemon) == point.journalled
     assert bool(operator.spool.pending()) == point.spooled
-    assert await operator.sent_lines("hello") == point.shown
+    assert (await operator.sent()).count("hello") == point.shown
     if point.who == "console":
         await operator.start_console()
     await next_life(tmux_daemon)
@@ -79,7 +79,7 @@ async def test_what_the_operator_says(point: Word, tmux_daemon: Daemon, operator
     kept = point.spooled or point.journalled
     await heard(tmux_daemon, [*(["hello"] if kept else []), "more"])
     await operator.pane.shows("✓ kept")
-    assert await operator.sent_lines("hello") == point.shown
+    assert (await operator.sent()).count("hello") == point.shown
     assert operator.spool.pending() == []
 
 
@@ -120,7 +120,7 @@ async def test_what_the_orchestrator_says(
 
 async def seen(operator: Operator) -> int:
     """How often the operator sees the message; a paste that a shell was left with is none."""
-    return (await operator.pane.capture()).splitlines().count("  last line")
+    return (await operator.heard()).count("last line")
 
 
 async def daemon_dies(point: Saying, daemon: Daemon, operator: Operator, text: str) -> str:
