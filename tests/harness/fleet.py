@@ -38,7 +38,9 @@ class Fleet:
     def __init__(self, tmux: Tmux, directory: Path, **settings: Any) -> None:
         self.tmux = tmux
         self.settings = {"socket_name": tmux.socket_name, **settings}
-        self.session: str = self.settings.get("session", SESSION)
+        session: str = self.settings.get("session", SESSION)
+        # For tmux's command line, where a semicolon at a word's end is a sign of its own.
+        self.session = session[:-1] + "\\;" if session.endswith(";") else session
         self.daemon = Daemon(directory, kind="tmux", settings=self.settings, env=tmux.env)
         self.api = self.daemon.api
         self.spool = Spool(self.daemon.state_dir)

@@ -72,7 +72,7 @@ KEEP_PLACE_S = 30.0
 AT_ONCE = 100
 """How many submissions are journalled in one commit."""
 
-STEADY_S = 5.0
+STEADY_S = 2.0
 """A session that we started and that lasts so long, in seconds, was no false start."""
 
 log = structlog.get_logger("fleetchatd.connector")
@@ -261,7 +261,7 @@ class TmuxConnector:
     def _judge(self, watch: Watch) -> Situation:
         self._pane_id = watch.pane.id
         present = situation(watch.pane, watch.unsafe)
-        if present.status != "ok" and self._is_beginning():
+        if present.occupant is not Occupant.CONSOLE and self._is_beginning():
             return replace(present, ready=False)  # what will be there is still being started
         return present
 
