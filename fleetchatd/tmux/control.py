@@ -21,6 +21,9 @@ from fleetchatd.tmux.server import PATIENCE_S, Server, environment, refused
 FLAGS = "ignore-size,pause-after=5"
 """Our size is nobody's business; and a reader that hangs must not fill the server's memory."""
 
+ANSWER_S = 5.0
+"""How long the server may take for a command, in seconds; it takes a millisecond."""
+
 LEAVE_S = 2.0
 """How long the connection may take to end once we let go of it, in seconds."""
 
@@ -97,10 +100,10 @@ class ControlClient:
         """
         asked = self._ask(command)
         try:
-            async with asyncio.timeout(PATIENCE_S):
+            async with asyncio.timeout(ANSWER_S):
                 answers = await asked.answered
         except TimeoutError:
-            raise GoneError(f"tmux did not answer within {PATIENCE_S:g} s") from None
+            raise GoneError(f"tmux did not answer within {ANSWER_S:g} s") from None
         for answer in answers:
             if answer is _GONE:
                 raise _gone()

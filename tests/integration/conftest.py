@@ -25,6 +25,7 @@ async def make_fleet(tmux: Tmux, tmp_path: Path) -> AsyncIterator[MakeFleet]:
     yield make
     for fleet in fleets:
         await fleet.daemon.close()
+        assert "Traceback" not in fleet.daemon.log_text
 
 
 @pytest_asyncio.fixture

@@ -64,7 +64,10 @@ CONFIRM_S = 10.0
 
 SPACING_S = 0.005
 PROGRAM_SPACING_S = 0.1
-"""The shortest time between two looks, in seconds; at a program that never rests, it is longer."""
+"""The shortest time between two looks, in seconds."""
+
+LOOKING_SHARE = 0.1
+"""The greatest part of the time that is spent on looking at a program that never rests."""
 
 KEEP_PLACE_S = 30.0
 """How often the place on another program's screen is journalled while nothing is said there."""
@@ -155,9 +158,7 @@ class TmuxConnector:
         try:
             await self._say_where(watch)
             while True:
-                await self._take_in(watch, inbox)
-                ours = watch.pane.badge is not None
-                await watch.until_woken(SPACING_S if ours else PROGRAM_SPACING_S)
+                await watch.until_woken(await self._take_in(watch, inbox))
                 await watch.look()
         finally:
             self._watch = None
@@ -174,16 +175,24 @@ class TmuxConnector:
         if self._watch is not None:
             self._watch.wake()
 
-    async def _take_in(self, watch: Watch, inbox: Inbox) -> None:
-        """See what is new in the pane as it stood at the last look."""
+    async def _take_in(self, watch: Watch, inbox: Inbox) -> float:
+        """See what is new in the pane as it stood at the last look.
+
+        Returns:
+            How long after that look the next one may come, in seconds.
+        """
         present = self._judge(watch)
         await self._take_submissions(inbox)
         self._confirmations.check()
         if present.occupant is not Occupant.CONSOLE:
             self._confirmations.give_up("the console ended before it confirmed it")
+        spacing_s = SPACING_S
         if watch.pane.badge is None:
+            begun = time.monotonic()
             await self._read_screen(watch, inbox)
+            spacing_s = max(PROGRAM_SPACING_S, (time.monotonic() - begun) / LOOKING_SHARE)
         self._show(present)
+        return spacing_s
 
     async def _take_submissions(self, inbox: Inbox) -> None:
         """Journal what the operator left in the spool, and only then remove it."""
