@@ -103,6 +103,7 @@ class ControlClient:
             async with asyncio.timeout(ANSWER_S):
                 answers = await asked.answered
         except TimeoutError:
+            self._break_off()
             raise GoneError(f"tmux did not answer within {ANSWER_S:g} s") from None
         for answer in answers:
             if answer is _GONE:
@@ -154,8 +155,7 @@ class ControlClient:
         try:
             items = self._stream.feed(data)
         except ValueError:
-            if self._transport is not None:
-                self._transport.close()
+            self._break_off()
             return
         for item in items:
             if isinstance(item, Notice):
@@ -164,6 +164,11 @@ class ControlClient:
                 self._answer(item)
             elif not self._identified.done():
                 self._identified.set_result(item)
+
+    def _break_off(self) -> None:
+        """End a connection that is of no use any more, so that whoever waits for it knows."""
+        if self._transport is not None:
+            self._transport.close()
 
     def _notice(self, notice: Notice) -> None:
         if notice.name == "pause":

@@ -56,7 +56,7 @@ async def test_a_tmux_server_that_stops_for_a_while_loses_and_doubles_nothing(
     os.kill(pid, signal.SIGSTOP)
     try:
         queued = await fleet.api.send("while it is stopped")
-        await fleet.trouble("did not answer")
+        await fleet.trouble("cannot reach session operator")
         assert (await fleet.api.message(queued["id"]))["state"] != "delivered"
         await asyncio.sleep(1)  # another connection is being tried
     finally:
