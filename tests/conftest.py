@@ -19,7 +19,10 @@ from tests.harness.tmux import Tmux
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def synapse(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Synapse]:
-    """The homeserver that all tests share. Whoever kills or reconfigures one makes its own."""
+    """The homeserver that all tests of one process share.
+
+    Whoever kills or reconfigures one makes its own.
+    """
     server = Synapse(tmp_path_factory.mktemp("synapse"))
     try:
         await server.start()

@@ -28,6 +28,7 @@ from tests.fakes.profiles import SYNAPSE, Profile
 from tests.fakes.room import SERVER_NAME, FakeRoom, Refusal
 from tests.fakes.world import Login, World
 from tests.harness.human import Account, Human
+from tests.harness.ports import Port
 from tests.harness.waiting import eventually
 
 _LARGEST_BODY_BYTES = 16 << 20
@@ -84,7 +85,7 @@ class FakeHomeserver:
         self._faults: list[Fault] = []
         self._changed = asyncio.Event()
         self._runner: web.AppRunner | None = None
-        self._port = 0
+        self._port = Port()
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -92,11 +93,11 @@ class FakeHomeserver:
 
     async def __aexit__(self, *_: object) -> None:
         await self.stop()
+        self._port.close()
 
     @property
     def base_url(self) -> str:
-        assert self._port, "the server was never started"
-        return f"http://127.0.0.1:{self._port}"
+        return self._port.base_url
 
     async def start(self) -> None:
         app = web.Application(client_max_size=_LARGEST_BODY_BYTES)
@@ -105,9 +106,8 @@ class FakeHomeserver:
             app, access_log=None, handler_cancellation=True, shutdown_timeout=0.1
         )
         await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", self._port, reuse_address=True)
+        site = web.TCPSite(self._runner, "127.0.0.1", self._port.number, reuse_address=True)
         await site.start()
-        self._port = self._runner.addresses[0][1]
         self.well_known = self.well_known or {"m.homeserver": {"base_url": self.base_url}}
 
     async def stop(self) -> None:

@@ -17,6 +17,7 @@ from tests.harness import matrix_http, synapse_config
 from tests.harness.child import Child
 from tests.harness.human import Account, Human
 from tests.harness.matrix_http import path
+from tests.harness.ports import Port
 from tests.harness.synapse_install import ensure_installed
 from tests.harness.waiting import eventually
 
@@ -36,7 +37,7 @@ class Synapse:
         self._directory = directory
         self._settings = settings
         self._secret = secrets.token_hex(16)
-        self._port = synapse_config.free_port()
+        self._port = Port()
         self._names = itertools.count(1)
         self._admin: Account | None = None
         self._child = Child("Synapse", directory / "synapse.log")
@@ -44,7 +45,7 @@ class Synapse:
     @property
     def base_url(self) -> str:
         """`http://127.0.0.1:PORT`, the same over all restarts."""
-        return f"http://127.0.0.1:{self._port}"
+        return self._port.base_url
 
     @property
     def log_text(self) -> str:
@@ -83,13 +84,16 @@ class Synapse:
         self._child.send_signal(signal.SIGCONT)
 
     async def close(self) -> None:
-        """End it, whatever state it is in; nothing when it never started."""
+        """End it for good, whatever state it is in."""
         if self._child.running:
             await self.kill()
+        self._port.close()
 
     def _spawn(self) -> None:
         python = ensure_installed()
-        config = synapse_config.write(self._directory, self._port, self._secret, self._settings)
+        config = synapse_config.write(
+            self._directory, self._port.number, self._secret, self._settings
+        )
         command = [str(python), "-m", "synapse.app.homeserver", "-c", str(config)]
         self._child.spawn(command, os.environ, self._directory)
 

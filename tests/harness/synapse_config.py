@@ -5,21 +5,12 @@ from __future__ import annotations
 import base64
 import json
 import secrets
-import socket
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 SERVER_NAME = "fleet.test"
 _OPEN = {"per_second": 100_000, "burst_count": 100_000}
-
-
-def free_port() -> int:
-    """A port on loopback that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def write(directory: Path, port: int, secret: str, overrides: Mapping[str, Any]) -> Path:
