@@ -1,0 +1,129 @@
+"""fleetchatd as a unit of the booted systemd: the system's, or a user's."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from typing import Any
+
+from tests.harness.api import Api
+from tests.harness.rosters import write_roster
+from tests.harness.systemd_lab import USER, Lab
+from tests.harness.waiting import eventually
+
+
+class Service:
+    """What the two have in common.
+
+    Attributes:
+        state: the state directory, as seen inside.
+        socket: the socket, as seen inside.
+    """
+
+    roster: str
+    units: str
+    state: str
+    socket: str
+    flags: tuple[str, ...] = ()
+    as_user: str = "root"
+    others: tuple[str, ...] = ()
+
+    def __init__(self, lab: Lab) -> None:
+        self.lab = lab
+        self.api = Api(lab.path(self.socket))
+        self._since = f"@{time.time():.6f}"
+
+    # Setting up
+
+    async def install(self, **settings: Any) -> None:
+        await self.lab.fleetchatd("install-units", *self.flags, user=self.as_user)
+        await self.configure("memory", **settings)
+
+    async def configure(self, kind: str, **settings: Any) -> None:
+        """Write the roster; a running daemon sees it at its next reload."""
+        roster = self.lab.path(self.roster)
+        roster.parent.mkdir(parents=True, exist_ok=True)
+        write_roster(roster, kind, **settings)
+
+    async def drop_in(self, text: str, unit: str = "fleetchatd.service") -> None:
+        """Add to a unit."""
+        folder = self.lab.path(f"{self.units}/{unit}.d")
+        folder.mkdir(exist_ok=True)
+        (folder / f"test{len(list(folder.iterdir()))}.conf").write_text(text)
+        await self.systemctl("daemon-reload")
+
+    async def remove(self) -> None:
+        """Stop it and forget all that it left."""
+        units = ("fleetchatd.socket", "fleetchatd.service", *self.others)
+        await self.systemctl("stop", *units, code=None)
+        await self.systemctl("reset-failed", code=None)
+        await self.lab.fleetchatd("install-units", "--uninstall", *self.flags, user=self.as_user)
+        for folder in self.lab.path(self.units).glob("fleetchatd*"):
+            shutil.rmtree(folder)
+        shutil.rmtree(self.lab.path(self.state), ignore_errors=True)
+        self.lab.path(self.roster).unlink()
+        await self.systemctl("daemon-reload")
+
+    # Working with it
+
+    async def systemctl(self, *arguments: str, code: int | None = 0) -> str:
+        manager = ("--user",) if self.flags else ()
+        return await self.lab.run("systemctl", *manager, *arguments, code=code, user=self.as_user)
+
+    async def start(self) -> None:
+        await self.systemctl("start", "fleetchatd.service")
+
+    async def stop(self) -> None:
+        await self.systemctl("stop", "fleetchatd.service")
+
+    async def show(self, name: str) -> str:
+        """One of the unit's properties."""
+        return (await self.systemctl("show", "-P", name, "fleetchatd.service")).strip()
+
+    async def restarted(self, times: int, timeout_s: float = 30.0) -> None:
+        """Wait until systemd has started it again so often, and it is ready."""
+
+        async def probe() -> bool:
+            if int(await self.show("NRestarts")) < times:
+                return False
+            return await self.show("ActiveState") == "active"
+
+        await eventually(f"restart {times}", probe, timeout_s=timeout_s)
+
+    async def fleetchat(self, *arguments: str, code: int | None = 0) -> str:
+        return await self.lab.fleetchat(*arguments, code=code, user=self.as_user)
+
+    async def records(self, *matches: str) -> list[dict[str, Any]]:
+        """What the journal has of this unit since this test began."""
+        unit = "--user-unit" if self.flags else "--unit"
+        scope = (f"{unit}=fleetchatd", f"--since={self._since}")
+        return await self.lab.journal(*scope, *matches, user=self.as_user)
+
+    async def logged(self, text: str, *matches: str, timeout_s: float = 30.0) -> dict[str, Any]:
+        """Wait for a record with `text` in its sentence."""
+
+        async def probe() -> dict[str, Any] | None:
+            records = await self.records(*matches)
+            return next((one for one in records if text in str(one["MESSAGE"])), None)
+
+        return await eventually(f"{text!r} in the journal", probe, timeout_s=timeout_s)
+
+
+class SystemService(Service):
+    roster = "/etc/fleetchatd/roster.yaml"
+    units = "/etc/systemd/system"
+    state = "/var/lib/fleetchatd"
+    socket = "/run/fleetchatd/fleetchatd.sock"
+    others = ("fleetchatd-tmux.service",)
+
+
+class UserService(Service):
+    roster = f"/home/{USER}/.config/mosaic/fleet/roster.yaml"
+    units = f"/home/{USER}/.config/systemd/user"
+    state = f"/home/{USER}/.local/state/fleetchatd"
+    flags = ("--user",)
+    as_user = USER
+
+    def __init__(self, lab: Lab) -> None:
+        self.socket = f"/run/user/{lab.uid}/fleetchatd/fleetchatd.sock"
+        super().__init__(lab)
