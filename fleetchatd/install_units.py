@@ -41,7 +41,6 @@ def run(*, user: bool, uninstall: bool, dry_run: bool) -> int:
     Raises:
         FleetchatError: it cannot be done; what was done before stays, and it may be run again.
     """
-    os.umask(0o022)  # units are for everybody to read
     try:
         (_uninstall if uninstall else _install)(user, dry_run)
     except OSError as error:
