@@ -317,10 +317,14 @@ class Daemon:
             log.warning("cannot prune the journal", reason=str(error))
 
     async def _feed_watchdog(self, interval_s: float) -> None:
-        """Tell systemd that this loop turns; nothing remote can keep it from that."""
-        while True:
+        """Tell systemd that our own loops turn; nothing remote can keep them from that.
+
+        This is one of them. The other is the journal's thread.
+        """
+        while self._journal.running:
             self._notifier.tell("WATCHDOG=1")
             await asyncio.sleep(interval_s)
+        log.error("the journal's thread is gone: leaving it to the watchdog to start all anew")
 
 
 def _looked_at(committed: asyncio.Future[None]) -> None:
