@@ -218,7 +218,7 @@ class Journal(Protocol):
 
     @property
     def running(self) -> bool:
-        """Whether what it does besides the event loop still goes on; if not, nothing is committed."""
+        """Whether what runs of it beside the event loop does; else nothing is ever committed."""
 
     @property
     def error(self) -> str | None:
