@@ -7,7 +7,7 @@ export PYTHON
 export UV_COMPILE_BYTECODE := 1
 BIN := .venv/bin
 
-.PHONY: help run demo test test-long bench lint format setup clean
+.PHONY: help run demo test test-long bench lint format man setup clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1|\2/p' Makefile | while IFS='|' read -r target what; do \
@@ -37,6 +37,9 @@ lint: setup ## ruff, mypy and the import contracts
 format: setup ## let ruff rewrite what it can
 	@$(BIN)/ruff check --fix
 	@$(BIN)/ruff format
+
+man: setup ## the manual pages, in build/man
+	@$(BIN)/python tools/man.py build/man
 
 setup: ## make .venv, with fleetchatd and fleetchat in it
 	@tools/setup

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from tests.harness.packaging import UV, locked_versions
 from tests.harness.synapse_install import REPOSITORY
 
 USER = "ann"
@@ -28,7 +29,6 @@ _NEEDED = {
     "/usr/bin/tmux": "tmux",
     PYTHON: "python3",
 }
-_EXPORT = ("--quiet", "--frozen", "--no-dev", "--no-emit-project", "--no-hashes")
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -77,9 +77,8 @@ class Lab:
 
     def install(self, wheel: Path) -> None:
         """Install a wheel for all users, as docs/how-to/systemd.md says; versions as locked."""
-        versions = self.path("/tmp/versions.txt")
-        versions.write_bytes(_said(_uv(), "export", *_EXPORT, "--project", REPOSITORY))
-        for file in (wheel, _uv()):
+        locked_versions(self.path("/tmp/versions.txt"))
+        for file in (wheel, UV):
             shutil.copy2(file, self.path("/tmp"))
         inherited = [f"{name}={value}" for name, value in os.environ.items() if _is_network(name)]
         places = ["UV_TOOL_DIR=/opt", "UV_TOOL_BIN_DIR=/usr/local/bin", "UV_COMPILE_BYTECODE=1"]
@@ -138,22 +137,6 @@ class Lab:
         return [json.loads(line) for line in said.splitlines()]
 
 
-def build_wheel(folder: Path) -> Path:
-    """The wheel of this tree."""
-    _said(_uv(), "build", "--quiet", "--wheel", "--out-dir", folder, REPOSITORY)
-    (wheel,) = folder.glob("*.whl")
-    return wheel
-
-
-def _uv() -> Path:
-    """The uv that tools/setup fetched."""
-    return REPOSITORY / ".venv-uv" / "bin" / "uv"
-
-
 def _is_network(name: str) -> bool:
     """Whether a variable says how the package index is reached."""
     return name.startswith(("UV_", "SSL_")) or name.upper().endswith("_PROXY")
-
-
-def _said(*command: str | Path) -> bytes:
-    return subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout

@@ -8,7 +8,8 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 import pytest_asyncio
 
-from tests.harness.systemd_lab import REQUIRED, CannotBootError, Lab, build_wheel, why_not
+from tests.harness.packaging import build_wheel
+from tests.harness.systemd_lab import REQUIRED, CannotBootError, Lab, why_not
 from tests.harness.systemd_service import Service, SystemService, UserService
 
 
