@@ -35,9 +35,15 @@ class Service:
 
     # Setting up
 
-    async def install(self, **settings: Any) -> None:
-        await self.lab.fleetchatd("install-units", *self.flags, user=self.as_user)
-        await self.configure("memory", **settings)
+    async def prepare(self) -> None:
+        """Install the units unless they are there, and write a roster."""
+        if not self.lab.path(f"{self.units}/fleetchatd.service").exists():
+            await self.install_units()
+        await self.configure("memory")
+
+    async def install_units(self, *arguments: str) -> str:
+        command = ("install-units", *self.flags, *arguments)
+        return await self.lab.fleetchatd(*command, user=self.as_user)
 
     async def configure(self, kind: str, **settings: Any) -> None:
         """Write the roster; a running daemon sees it at its next reload."""
@@ -52,16 +58,25 @@ class Service:
         (folder / f"test{len(list(folder.iterdir()))}.conf").write_text(text)
         await self.systemctl("daemon-reload")
 
-    async def remove(self) -> None:
-        """Stop it and forget all that it left."""
+    async def reset(self) -> None:
+        """Stop it and forget what a test did with it; the units stay."""
         units = ("fleetchatd.socket", "fleetchatd.service", *self.others)
         await self.systemctl("stop", *units, code=None)
         await self.systemctl("reset-failed", code=None)
-        await self.lab.fleetchatd("install-units", "--uninstall", *self.flags, user=self.as_user)
-        for folder in self.lab.path(self.units).glob("fleetchatd*"):
+        drop_ins = list(self.lab.path(self.units).glob("*.d"))
+        for folder in drop_ins:
             shutil.rmtree(folder)
+        if drop_ins:
+            await self.systemctl("daemon-reload")
         shutil.rmtree(self.lab.path(self.state), ignore_errors=True)
         self.lab.path(self.roster).unlink()
+
+    async def remove(self) -> None:
+        """Take away the units, whoever changed them, and links to them."""
+        await self.install_units("--uninstall")
+        for path in self.lab.path(self.units).glob("fleetchatd*"):
+            if path.suffix != ".d":
+                path.unlink()
         await self.systemctl("daemon-reload")
 
     # Working with it

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from typing import TypeVar
 
 import pytest
 import pytest_asyncio
@@ -34,25 +36,29 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
 @pytest_asyncio.fixture
 async def system(lab: Lab) -> AsyncIterator[SystemService]:
     """The system's fleetchatd: installed, not started, with a roster of its own."""
-    service = SystemService(lab)
-    await service.install()
-    yield service
-    await service.remove()
-
-
-@pytest_asyncio.fixture(params=["system", "user"])
-async def service(lab: Lab, request: pytest.FixtureRequest) -> AsyncIterator[Service]:
-    """The system's fleetchatd, then a user's."""
-    made = SystemService(lab) if request.param == "system" else UserService(lab)
-    await made.install()
-    yield made
-    await made.remove()
+    async with ready(SystemService(lab)) as made:
+        yield made
 
 
 @pytest_asyncio.fixture
 async def user(lab: Lab) -> AsyncIterator[UserService]:
     """A user's fleetchatd: installed, not started, with a roster of its own."""
-    service = UserService(lab)
-    await service.install()
+    async with ready(UserService(lab)) as made:
+        yield made
+
+
+@pytest_asyncio.fixture(params=[SystemService, UserService], ids=["system", "user"])
+async def service(lab: Lab, request: pytest.FixtureRequest) -> AsyncIterator[Service]:
+    """The system's fleetchatd, then a user's."""
+    async with ready(request.param(lab)) as made:
+        yield made
+
+
+S = TypeVar("S", bound=Service)
+
+
+@asynccontextmanager
+async def ready(service: S) -> AsyncIterator[S]:
+    await service.prepare()
     yield service
-    await service.remove()
+    await service.reset()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 
 from tests.fakes import faults
 from tests.fakes.homeserver import FakeMatrixRoom
@@ -89,6 +88,11 @@ async def test_an_agents_unit_finds_the_daemon_ready(user: UserService) -> None:
     await user.configure("memory", echo=True)
     await user.drop_in(drop_in, "mosaic-agent@.service")
     await user.systemctl("start", "on-message.service")
+
+    async def follows() -> bool:
+        return any(one["connected"] for one in await user.api.subscribers())
+
+    await eventually("the program's subscription", follows)
     await user.systemctl("start", "mosaic-agent@builder.service")
     (sent,) = await user.api.history(direction="out")
     assert sent["text"] == "agent builder is up"
@@ -99,4 +103,3 @@ async def test_an_agents_unit_finds_the_daemon_ready(user: UserService) -> None:
 
     await eventually("the echo handed to the program", said)
     await user.systemctl("stop", "on-message.service")
-    shutil.rmtree(user.lab.path(user.units) / "mosaic-agent@.service.d")

@@ -49,13 +49,13 @@ async def test_the_second_time_changes_nothing_and_a_newer_text_replaces_an_olde
     service: Service,
 ) -> None:
     unit = service.lab.path(f"{service.units}/fleetchatd.socket")
-    again = await service.lab.fleetchatd("install-units", *service.flags, user=service.as_user)
+    again = await service.install_units()
     assert again.count("is as it should be") >= 2
     assert "write" not in again
     text = unit.read_text()
     earlier = await of_another_version(service)
     assert earlier != text
-    told = await service.lab.fleetchatd("install-units", *service.flags, user=service.as_user)
+    told = await service.install_units()
     assert f"write {service.units}/fleetchatd.socket" in told
     assert unit.read_text() == text
 
@@ -79,16 +79,13 @@ async def test_what_was_changed_by_hand_is_left_alone_and_named(service: Service
     await service.drop_in("[Service]\nNice=1\n")
     by_hand = unit.read_text()
     for arguments in ((), ("--uninstall",)):
-        told = await service.lab.fleetchatd(
-            "install-units", *arguments, *service.flags, user=service.as_user
-        )
+        told = await service.install_units(*arguments)
         for name in ("fleetchatd.service", "fleetchatd.socket"):
             assert f"{service.units}/{name} was changed by hand and is left alone" in told
         assert unit.read_text() == by_hand
         assert masked.is_symlink()
     assert (unit.parent / "fleetchatd.service.d" / "test0.conf").exists()
-    unit.unlink()
-    masked.unlink()
+    await service.remove()
 
 
 async def test_uninstalled_nothing_is_left_but_drop_ins_and_the_journal(service: Service) -> None:
@@ -104,7 +101,9 @@ async def test_uninstalled_nothing_is_left_but_drop_ins_and_the_journal(service:
     assert service.lab.path(service.state).exists()
 
 
-async def test_a_dry_run_says_what_would_be_done_and_does_nothing(lab: Lab) -> None:
+async def test_a_dry_run_says_what_would_be_done_and_does_nothing(system: SystemService) -> None:
+    await system.remove()
+    lab = system.lab
     told = await lab.fleetchatd("install-units", "--dry-run", user=USER)
     for line in (
         "would write /etc/systemd/system/fleetchatd.service",

@@ -88,7 +88,7 @@ async def test_a_homeserver_that_is_away_all_the_time_is_shown_and_restarts_noth
     sent = await system.api.send("for later")
     await system.api.wait_health(lambda health: health["connector"]["detail"])
     assert (await system.show("StatusText")).startswith("degraded: ")
-    await asyncio.sleep(5)  # not for luck: five times what the watchdog allows
+    await asyncio.sleep(3)  # not for luck: three times what the watchdog allows
     assert await system.show("NRestarts") == "0"
     outage = await system.records("FLEETCHAT_CONNECTOR=matrix")
     assert {record["PRIORITY"] for record in outage} == {"4"}
