@@ -6,10 +6,24 @@ import shutil
 import time
 from typing import Any
 
+from tests.fakes.homeserver import FakeMatrixRoom
 from tests.harness.api import Api
 from tests.harness.rosters import write_roster
 from tests.harness.systemd_lab import USER, Lab
 from tests.harness.waiting import eventually
+
+PAUSE_S = 0.3
+"""Between two questions to systemd, which cost a program each."""
+
+HANG = """
+import signal, time
+
+def the_loop_is_stuck_here(*_):
+    time.sleep(600)
+
+signal.signal(signal.SIGUSR1, the_loop_is_stuck_here)
+"""
+"""For Python's start: it makes `Service.hang` possible."""
 
 
 class Service:
@@ -51,6 +65,19 @@ class Service:
         roster.parent.mkdir(parents=True, exist_ok=True)
         write_roster(roster, kind, **settings)
 
+    async def speak_in(self, room: FakeMatrixRoom) -> None:
+        """Have the roster name a room, and the unit its bot's token."""
+        await self.configure("matrix", **room.settings)
+        token = room.bot.access_token
+        await self.drop_in(f"[Service]\nEnvironment=MATRIX_ACCESS_TOKEN={token}\n")
+
+    async def make_hangable(self) -> None:
+        """Let `hang` work, and the watchdog see it within a second."""
+        folder = self.lab.path("/opt/hang")
+        folder.mkdir(exist_ok=True)
+        (folder / "sitecustomize.py").write_text(HANG)
+        await self.drop_in("[Service]\nEnvironment=PYTHONPATH=/opt/hang\nWatchdogSec=1s\n")
+
     async def drop_in(self, text: str, unit: str = "fleetchatd.service") -> None:
         """Add to a unit."""
         folder = self.lab.path(f"{self.units}/{unit}.d")
@@ -91,6 +118,14 @@ class Service:
     async def stop(self) -> None:
         await self.systemctl("stop", "fleetchatd.service")
 
+    async def kill(self, signal: str = "KILL") -> None:
+        """Send the daemon a signal, behind systemd's back as far as it knows."""
+        await self.systemctl("kill", "--kill-whom=main", f"--signal={signal}", "fleetchatd")
+
+    async def hang(self) -> None:
+        """Block the daemon's loop for good."""
+        await self.kill("USR1")
+
     async def show(self, name: str) -> str:
         """One of the unit's properties."""
         return (await self.systemctl("show", "-P", name, "fleetchatd.service")).strip()
@@ -103,7 +138,7 @@ class Service:
                 return False
             return await self.show("ActiveState") == "active"
 
-        await eventually(f"restart {times}", probe, timeout_s=timeout_s)
+        await eventually(f"restart {times}", probe, timeout_s=timeout_s, pause_s=PAUSE_S)
 
     async def fleetchat(self, *arguments: str, code: int | None = 0) -> str:
         return await self.lab.fleetchat(*arguments, code=code, user=self.as_user)
@@ -121,7 +156,8 @@ class Service:
             records = await self.records(*matches)
             return next((one for one in records if text in str(one["MESSAGE"])), None)
 
-        return await eventually(f"{text!r} in the journal", probe, timeout_s=timeout_s)
+        what = f"{text!r} in the journal"
+        return await eventually(what, probe, timeout_s=timeout_s, pause_s=PAUSE_S)
 
 
 class SystemService(Service):

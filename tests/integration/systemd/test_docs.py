@@ -6,17 +6,10 @@ import re
 
 from tests.fakes import faults
 from tests.fakes.homeserver import FakeMatrixRoom
-from tests.harness.synapse_install import REPOSITORY
+from tests.harness.documents import blocks
 from tests.harness.systemd_lab import USER
 from tests.harness.systemd_service import SystemService, UserService
 from tests.harness.waiting import eventually
-from tests.integration.systemd.test_life import HANG
-
-PAGES = REPOSITORY / "docs" / "how-to"
-
-
-def blocks(page: str, language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", (PAGES / page).read_text(), re.DOTALL)
 
 
 async def ask(service: SystemService, query: str, **words: str) -> str:
@@ -30,12 +23,8 @@ async def ask(service: SystemService, query: str, **words: str) -> str:
 
 async def eventful_life(service: SystemService, fake: FakeMatrixRoom) -> tuple[str, str]:
     """One of everything that is asked for; gives a message's id and its thread's."""
-    folder = service.lab.path("/opt/hang")
-    folder.mkdir(exist_ok=True)
-    (folder / "sitecustomize.py").write_text(HANG)
-    token = f"Environment=MATRIX_ACCESS_TOKEN={fake.bot.access_token}"
-    await service.drop_in(f"[Service]\nEnvironment=PYTHONPATH=/opt/hang\nWatchdogSec=1s\n{token}\n")
-    await service.configure("matrix", **fake.settings)
+    await service.make_hangable()
+    await service.speak_in(fake)
     await service.start()
     await service.api.wait_health(lambda health: health["connector"]["receiving"])
     fake.server.fail("PUT", "*/send/*", faults.refuse(413, "M_TOO_LARGE", "too much"))
@@ -46,7 +35,7 @@ async def eventful_life(service: SystemService, fake: FakeMatrixRoom) -> tuple[s
     await service.configure("memory", ecko=True)
     await service.systemctl("reload", "fleetchatd", code=1)
     await service.configure("matrix", **fake.settings)
-    await service.systemctl("kill", "--kill-whom=main", "--signal=USR1", "fleetchatd")
+    await service.hang()
     await service.restarted(1)
     return sent.strip(), thread
 

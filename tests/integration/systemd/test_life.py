@@ -10,15 +10,6 @@ from tests.fakes.homeserver import FakeMatrixRoom
 from tests.harness.systemd_service import Service, SystemService
 from tests.harness.waiting import eventually
 
-HANG = """
-import signal, time
-
-def the_loop_is_stuck_here(*_):
-    time.sleep(600)
-
-signal.signal(signal.SIGUSR1, the_loop_is_stuck_here)
-"""
-
 
 async def test_ready_is_usable_and_a_stop_is_an_end_in_order(service: Service) -> None:
     await service.start()
@@ -56,7 +47,7 @@ async def test_killed_four_times_within_seconds_it_is_back_with_all_it_had(
     sent: list[str] = []
     for times in range(1, 5):
         sent.append((await system.api.send(f"before death {times}"))["id"])
-        await system.systemctl("kill", "--kill-whom=main", "--signal=KILL", "fleetchatd")
+        await system.kill()
         await system.restarted(times)
     for message_id in sent:
         assert (await system.api.final(message_id))["state"] == "delivered"
@@ -65,12 +56,9 @@ async def test_killed_four_times_within_seconds_it_is_back_with_all_it_had(
 async def test_a_hung_loop_is_restarted_and_the_journal_shows_where_it_stood(
     system: SystemService,
 ) -> None:
-    folder = system.lab.path("/opt/hang")
-    folder.mkdir(exist_ok=True)
-    (folder / "sitecustomize.py").write_text(HANG)
-    await system.drop_in("[Service]\nEnvironment=PYTHONPATH=/opt/hang\nWatchdogSec=1s\n")
+    await system.make_hangable()
     await system.start()
-    await system.systemctl("kill", "--kill-whom=main", "--signal=USR1", "fleetchatd")
+    await system.hang()
     await system.restarted(1)
     await system.logged("Watchdog timeout")
     await system.logged("the_loop_is_stuck_here")
@@ -81,9 +69,8 @@ async def test_a_homeserver_that_is_away_all_the_time_is_shown_and_restarts_noth
     system: SystemService, fake: FakeMatrixRoom
 ) -> None:
     await fake.server.stop()
-    await system.configure("matrix", **fake.settings)
-    token = f"Environment=MATRIX_ACCESS_TOKEN={fake.bot.access_token}"
-    await system.drop_in(f"[Service]\nWatchdogSec=1s\n{token}\n")
+    await system.speak_in(fake)
+    await system.drop_in("[Service]\nWatchdogSec=1s\n")
     await system.start()
     sent = await system.api.send("for later")
     await system.api.wait_health(lambda health: health["connector"]["detail"])
@@ -101,9 +88,8 @@ async def test_a_homeserver_that_is_away_all_the_time_is_shown_and_restarts_noth
 async def test_a_stop_lets_what_is_under_way_end_however_short_the_unit_makes_it(
     system: SystemService, fake: FakeMatrixRoom
 ) -> None:
-    await system.configure("matrix", **fake.settings)
-    token = f"Environment=MATRIX_ACCESS_TOKEN={fake.bot.access_token}"
-    await system.drop_in(f"[Service]\nTimeoutStopSec=1s\n{token}\n")
+    await system.speak_in(fake)
+    await system.drop_in("[Service]\nTimeoutStopSec=1s\n")
     await system.start()
     await system.api.wait_health(lambda health: health["connector"]["receiving"])
     hold = fake.server.hold("PUT", "*/send/*")

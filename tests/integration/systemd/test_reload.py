@@ -28,7 +28,8 @@ async def test_a_bad_roster_fails_the_reload_and_changes_nothing(service: Servic
 async def test_a_switch_of_connectors_under_load_loses_and_doubles_nothing(
     system: SystemService, fake: FakeMatrixRoom
 ) -> None:
-    await system.drop_in(f"[Service]\nEnvironment=MATRIX_ACCESS_TOKEN={fake.bot.access_token}\n")
+    await system.speak_in(fake)
+    await system.configure("memory")
     await system.start()
     kinds = ("matrix", "memory", "matrix")
     done = asyncio.Event()

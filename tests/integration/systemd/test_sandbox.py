@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import configparser
 import json
 import shutil
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from tests.harness import sandbox_probe
+from tests.harness.documents import blocks
 from tests.harness.synapse_install import REPOSITORY
 from tests.harness.systemd_lab import PYTHON, USER, Lab
 from tests.harness.systemd_service import Service, SystemService, UserService
+from tests.harness.waiting import eventually
 
 UNITS = REPOSITORY / "systemd"
 PROBE = "/opt/sandbox_probe.py"
@@ -70,18 +74,29 @@ async def see_that_all_differ(service: Service, unit: Path) -> None:
     assert {name: inside[name] for name in claimed if inside[name] == outside[name]} == {}
 
 
-async def test_a_tmux_session_of_the_systems_service_survives_its_stop(
+async def test_a_tmux_session_of_the_systems_service_survives_its_stop_and_can_be_attached_to(
     system: SystemService,
 ) -> None:
-    tmux = "/usr/bin/tmux -L mosaic-fleet"
-    await system.drop_in(f"[Service]\nExecStartPost={tmux} new-session -d -s operator cat\n")
+    tmux = "tmux -L mosaic-fleet"
+    await system.drop_in(
+        f"[Service]\nExecStartPost=/usr/bin/{tmux} new-session -d -s operator cat\n"
+    )
     await system.start()
     await system.stop()
-    sessions = await system.lab.run(
-        *("env", "TMUX_TMPDIR=/run/fleetchatd-tmux", *tmux.split(), "list-sessions"),
-        user="fleetchatd",
-    )
+
+    async def ask(*command: str) -> str:
+        known = ("env", "TMUX_TMPDIR=/run/fleetchatd-tmux", *tmux.split(), *command)
+        return await system.lab.run(*known, user="fleetchatd")
+
+    sessions = await ask("list-sessions")
     assert {line.partition(":")[0] for line in sessions.splitlines()} == {"_holder", "operator"}
+    (attach,) = [block for block in blocks("systemd.md", "sh") if block.startswith("sudo ")]
+    become = "setpriv --reuid=fleetchatd --regid=fleetchatd --init-groups env TERM=xterm"
+    typed = attach.strip().replace("sudo -u fleetchatd", become)
+    async with asyncio.TaskGroup() as group:
+        group.create_task(system.lab.run("script", "-qec", typed, "/dev/null"))
+        await eventually("somebody attached", partial(ask, "list-clients"))
+        await ask("detach-client", "-s", "operator")
 
 
 async def test_a_tmux_session_that_a_users_service_started_survives_its_stop(

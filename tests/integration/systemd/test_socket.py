@@ -64,7 +64,7 @@ async def test_behind_systemds_socket_no_message_fails_while_the_service_restart
         await some_more()  # the first of them started the daemon
         await service.systemctl("restart", "fleetchatd")
         await some_more()
-        await service.systemctl("kill", "--kill-whom=main", "--signal=KILL", "fleetchatd")
+        await service.kill()
         await some_more()
         done.set()
     for message_id in sent:
