@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 import structlog
 
-from fleetchatd import __version__, logs, places
+from fleetchatd import __version__, logs, places, systemd
 from fleetchatd.errors import (
     AlreadyRunningError,
     ConfigError,
@@ -48,6 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _refuse(error, 1, options.log_format)
     except Exception:
         structlog.get_logger("fleetchatd").critical("fleetchatd broke", exc_info=True)
+        systemd.turn_away("fleetchatd broke; see its log")
         return 1
 
 
@@ -164,6 +165,7 @@ def _refuse(error: FleetchatError, code: int, log_format: logs.LogFormat) -> int
     else:
         for problem in problems:
             print(f"fleetchatd: {problem}" if code != EX_CONFIG else problem, file=sys.stderr)
+    systemd.turn_away(str(error))
     return code
 
 

@@ -73,3 +73,18 @@ async def test_behind_systemds_socket_no_message_fails_while_the_service_restart
     assert [item["text"] for item in reversed(history)] == [str(n) for n in range(len(sent))]
     await service.systemctl("stop", "fleetchatd.service")
     assert service.lab.path(service.socket).exists()
+
+
+async def test_who_waits_for_a_daemon_that_cannot_run_is_told_why_and_starts_it_once(
+    system: SystemService,
+) -> None:
+    await system.configure("memory", ecko=True)
+    await system.systemctl("start", "fleetchatd.socket")
+    told = await system.fleetchat("send", "hello", code=1)
+    assert "connector.memory.ecko: unknown key" in told
+    tries = await system.records("PRIORITY=3", "SYSLOG_IDENTIFIER=fleetchatd")
+    assert len(tries) == 1
+    await system.configure("memory")
+    await system.fleetchat("send", "hello")
+    (sent,) = await system.api.history(direction="out")
+    assert sent["text"] == "hello"
