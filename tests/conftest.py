@@ -14,6 +14,7 @@ from tests.fakes.profiles import CONDUIT
 from tests.harness.daemon import Daemon
 from tests.harness.rooms import Furnished, MakeDaemon, MakeRoom, Room, StartSynapse
 from tests.harness.synapse import Synapse
+from tests.harness.tmux import Tmux
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
@@ -126,3 +127,13 @@ async def conduit() -> AsyncIterator[FakeMatrixRoom]:
     """The same on one that answers as the Conduit family does."""
     async with FakeHomeserver(CONDUIT) as server:
         yield server.furnish()
+
+
+@pytest_asyncio.fixture
+async def tmux(tmp_path: Path) -> AsyncIterator[Tmux]:
+    """A tmux server of the test's own, started with its first session."""
+    server = Tmux(tmp_path / "t")
+    try:
+        yield server
+    finally:
+        await server.close()

@@ -5,6 +5,7 @@ ClientError               1   failed; its text is the reason
 ├── NoDaemonError        69   nobody answers on any socket, or we may not open it
 ├── ConnectionBrokenError 1   the daemon went away in the middle, or its answer makes no sense
 ├── RefusedError          1   the daemon said no; carries its problem (RFC 9457)
+├── NotDeliveredError     1   an event could not be handed on; a follower tries it again
 ├── OutputError           1   standard output cannot be written
 └── ReaderGoneError       0   who reads our output has seen enough (`| head -1`)
 """
@@ -32,6 +33,10 @@ class NoDaemonError(ClientError):
 
 class ConnectionBrokenError(ClientError):
     """The connection ended, stalled or made no sense before the answer was complete."""
+
+
+class NotDeliveredError(ClientError):
+    """What the event was meant for did not take it: it stays pending, and is tried again."""
 
 
 class OutputError(ClientError):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator
+from functools import partial
 
 from fleetchatd.client import output
 from fleetchatd.client.arguments import add_name, count, seconds
@@ -144,12 +145,7 @@ def _acknowledge_shown(client: Client, name: str, seq: int) -> None:
 def subscribe_arguments(parser: ArgumentParser) -> None:
     """Declare what `subscribe` takes."""
     _add_filter(parser)
-    parser.add_argument(
-        "--from", dest="start", choices=["start"], help="a new name begins at the oldest event"
-    )
-    parser.add_argument(
-        "--takeover", action="store_true", help="end the stream that another client has"
-    )
+    add_following(parser)
     how = parser.add_mutually_exclusive_group()
     how.add_argument("--no-ack", action="store_true", help="leave the events pending")
     how.add_argument(
@@ -164,8 +160,38 @@ def subscribe(args: Namespace) -> int:
     """Follow until interrupted; survives restarts of the daemon."""
     from fleetchatd.client.follow import follow  # `read` needs none of it
 
-    follow(args)
+    follow(args, partial(_print if args.shell_command is None else _execute, args))
     return 0
+
+
+def _print(args: Namespace, events: list[Event]) -> Iterator[Event]:
+    write_out(events, args.json)
+    yield events[-1]
+
+
+def _execute(args: Namespace, events: list[Event]) -> Iterator[Event]:
+    from fleetchatd.client.execute import run_command
+
+    for event in events:
+        run_command(args.shell_command, event.source)
+        yield event
+
+
+def add_following(parser: ArgumentParser) -> None:
+    """How a durable subscriber begins."""
+    parser.add_argument(
+        "--from", dest="start", choices=["start"], help="a new name begins at the oldest event"
+    )
+    parser.add_argument(
+        "--takeover", action="store_true", help="end the stream that another client has"
+    )
+
+
+def add_class(parser: ArgumentParser) -> None:
+    """Which messages are wanted."""
+    parser.add_argument(
+        "--class", metavar="C,C", dest="event_class", help="of messages, only these classes"
+    )
 
 
 def _add_filter(parser: ArgumentParser) -> None:
@@ -173,6 +199,4 @@ def _add_filter(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--types", metavar="T,T", help=f"only these types of events (default: {TYPES})"
     )
-    parser.add_argument(
-        "--class", metavar="C,C", dest="event_class", help="of messages, only these classes"
-    )
+    add_class(parser)

@@ -7,14 +7,10 @@ import os
 import signal
 import subprocess
 
-from fleetchatd.client.errors import ClientError
+from fleetchatd.client.errors import NotDeliveredError
 
 GRACE_S = 10.0
 """How long a command may take to end when we are told to end."""
-
-
-class CommandFailedError(ClientError):
-    """The command did not take the event: it is to be tried again."""
 
 
 def run_command(shell_command: str, event: str) -> None:
@@ -24,7 +20,7 @@ def run_command(shell_command: str, event: str) -> None:
     and so that Ctrl-C reaches it once: through us.
 
     Raises:
-        CommandFailedError: it exited otherwise or could not be started.
+        NotDeliveredError: it exited otherwise or could not be started.
     """
     try:
         process = subprocess.Popen(
@@ -33,14 +29,14 @@ def run_command(shell_command: str, event: str) -> None:
             process_group=0,
         )
     except (OSError, ValueError) as error:
-        raise CommandFailedError(f"cannot run the command: {error}") from None
+        raise NotDeliveredError(f"cannot run the command: {error}") from None
     try:
         process.communicate(event.encode() + b"\n")
     except BaseException:
         _end(process)
         raise
     if process.returncode:
-        raise CommandFailedError(
+        raise NotDeliveredError(
             f"the command {_ended(process.returncode)}, the event stays pending"
         )
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import signal
 import time
 from argparse import Namespace
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from types import FrameType
 
 from fleetchatd.client import output
@@ -18,10 +18,10 @@ from fleetchatd.client.errors import (
     ClientError,
     ConnectionBrokenError,
     NoDaemonError,
+    NotDeliveredError,
     RefusedError,
 )
-from fleetchatd.client.events import Event, batches, open_stream, write_out
-from fleetchatd.client.execute import CommandFailedError, run_command
+from fleetchatd.client.events import Event, batches, open_stream
 from fleetchatd.client.http import Client, Stream
 from fleetchatd.client.subscribers import acknowledge
 
@@ -31,13 +31,26 @@ LONGEST_ABSENCE_S = 1.0
 
 _ENDING = (signal.SIGTERM, signal.SIGHUP)
 
+Deliver = Callable[[list[Event]], Iterable[Event]]
+"""Hands on events that came together, in order; gives each one up to which all are safe there.
 
-class Terminated(BaseException):
-    """A signal arrived that ends the program; `args` holds its number."""
+Raises NotDeliveredError for one that is to be tried again.
+"""
 
 
-def follow(args: Namespace) -> None:
+class Terminated(SystemExit):
+    """A signal arrived that ends the program; `args` holds its number.
+
+    An asyncio loop lets no other exception of a signal handler through whatever it is doing.
+    """
+
+
+def follow(args: Namespace, deliver: Deliver) -> None:
     """Follow the subscriber's events until the end.
+
+    Args:
+        args: `name`, `types`, `event_class`, `start`, `takeover`, `no_ack` and `socket`.
+        deliver: what to do with them.
 
     Raises:
         NoDaemonError: there was no daemon to begin with.
@@ -49,9 +62,9 @@ def follow(args: Namespace) -> None:
     for number in ours:
         signal.signal(number, _terminate)
     try:
-        Follower(args).run()
+        Follower(args, deliver).run()
     except Terminated as end:
-        # The command is gone by now: die of the signal, as its sender expects.
+        # What we had started is gone by now: die of the signal, as its sender expects.
         signal.signal(end.args[0], signal.SIG_DFL)
         signal.raise_signal(end.args[0])
     finally:
@@ -68,17 +81,18 @@ def pauses() -> Iterator[float]:
 
 
 class Follower:
-    """One `subscribe`: its subscriber, how it delivers, and what it has yet to acknowledge."""
+    """A subscriber, what becomes of its events, and what it has yet to acknowledge."""
 
-    def __init__(self, args: Namespace) -> None:
+    def __init__(self, args: Namespace, deliver: Deliver) -> None:
         self._args = args
+        self._deliver = deliver
         self._client = Client(args.socket)
         self._shown = 0
         self._acknowledged = 0
         self._pauses = pauses()
 
     def run(self) -> None:
-        """Follow; every broken connection and failed command is followed by another attempt."""
+        """Follow; every broken connection and failed delivery is followed by another attempt."""
         stream = open_stream(
             self._client,
             self._args,
@@ -95,8 +109,9 @@ class Follower:
         try:
             with stream:
                 for events in batches(stream):
-                    self._deliver(events)
-        except (ConnectionBrokenError, NoDaemonError, CommandFailedError) as error:
+                    for event in self._deliver(events):
+                        self._delivered(event)
+        except (ConnectionBrokenError, NoDaemonError, NotDeliveredError) as error:
             return error
         return ConnectionBrokenError("the daemon ended the stream")
 
@@ -104,7 +119,7 @@ class Follower:
         """Pause and open the stream again, as often as it takes."""
         while True:
             pause_s = next(self._pauses)
-            if not isinstance(why, CommandFailedError):
+            if not isinstance(why, NotDeliveredError):
                 pause_s = min(pause_s, LONGEST_ABSENCE_S)
             output.note(f"{why}; trying again in {pause_s:g} s")
             time.sleep(pause_s)
@@ -119,18 +134,9 @@ class Follower:
                     raise
                 why = error
             else:
-                if not isinstance(why, CommandFailedError):
+                if not isinstance(why, NotDeliveredError):
                     output.note("connected again")
                 return stream
-
-    def _deliver(self, events: list[Event]) -> None:
-        if self._args.shell_command is None:
-            write_out(events, self._args.json)
-            self._delivered(events[-1])
-            return
-        for event in events:
-            run_command(self._args.shell_command, event.source)
-            self._delivered(event)
 
     def _delivered(self, event: Event) -> None:
         self._pauses = pauses()

@@ -19,6 +19,7 @@ COMMANDS = {
     "send": ("send", "send TEXT or standard input; prints the message's id"),
     "read": ("events", "print what is pending, then exit"),
     "subscribe": ("events", "follow what happens, one line an event"),
+    "relay": ("relay", "submit what the operator writes into an agent's tmux pane"),
     "ack": ("subscribers", "acknowledge all events up to one"),
     "history": ("messages", "list messages, in both directions"),
     "show": ("messages", "show one sent message and its state"),
@@ -28,6 +29,7 @@ COMMANDS = {
     "unsubscribe": ("subscribers", "forget a subscriber"),
     "health": ("health", "say how the daemon is; exits 0 ok, 1 degraded, 3 down"),
     "reload": ("reload", "have the daemon re-read its roster and secrets"),
+    "console": ("console", "the operator's console, for a tmux pane"),
     "completion": ("completion", "print a completion script for a shell"),
 }
 

@@ -41,6 +41,7 @@ class Context:
         host: the host part of its address on the tmux channel.
         state_dir: the daemon's state directory, mode 0700; the connector may keep files of its own
             in a folder named after its kind.
+        tmux_socket_name: the fleet's own tmux server.
         secret: gives a secret by name (`matrix_access_token`); raises `SecretError`.
         store_secret: keeps a refreshed one, which from then on outranks the one it came from.
         health_changed: to be called after every change of `health()`.
@@ -55,6 +56,7 @@ class Context:
     secret: Callable[[str], Secret]
     store_secret: Callable[[str, Secret], None]
     health_changed: Callable[[], None]
+    tmux_socket_name: str = "mosaic-fleet"
     pauses: Pauses = field(default_factory=Pauses)
     counts: Counter[str] = field(default_factory=Counter)
 

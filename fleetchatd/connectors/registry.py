@@ -40,8 +40,8 @@ class Shipped:
 SHIPPED: Mapping[str, Shipped] = {
     "tmux": Shipped(
         "fleetchatd.connectors.tmux.settings",
-        None,
-        "install a newer fleetchatd, or set connector.kind to matrix",
+        "fleetchatd.connectors.tmux.connector:TmuxConnector",
+        "install fleetchatd again with all it depends on",
     ),
     "matrix": Shipped(
         "fleetchatd.connectors.matrix.settings",

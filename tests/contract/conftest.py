@@ -4,21 +4,26 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 import pytest_asyncio
 
-from tests.contract.drivers import Driver, MatrixDriver, MemoryDriver
+from tests.contract.drivers import Driver, MatrixDriver, MemoryDriver, TmuxDriver
 from tests.contract.stage import Stage
 from tests.fakes.homeserver import FakeHomeserver
 from tests.fakes.profiles import CONDUIT, SYNAPSE, Profile
 from tests.harness.rooms import MakeRoom
+from tests.harness.tmux import Tmux
 
 MakeDriver = Callable[[AsyncExitStack], Awaitable[Driver]]
 
 UNBREAKABLE = ("memory", pytest.param("matrix", marks=pytest.mark.synapse))
 BREAKABLE = ("matrix-scripted", "matrix-conduit")
-DRIVERS = (*UNBREAKABLE, *BREAKABLE)
+WITH_EDITS = (*UNBREAKABLE, *BREAKABLE)
+"""Chats where what was said can be changed, and our own words come back as an echo."""
+
+DRIVERS = (*WITH_EDITS, "tmux")
 
 
 def scripted(profile: Profile) -> MakeDriver:
@@ -34,7 +39,9 @@ async def memory(stack: AsyncExitStack) -> Driver:
 
 
 @pytest.fixture(params=DRIVERS)
-def make_driver(request: pytest.FixtureRequest) -> MakeDriver:
+def make_driver(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> MakeDriver:
     """A chat with a person in it; the real server is started only for those who want it."""
     if request.param == "matrix":
         server = request.getfixturevalue("synapse")
@@ -44,7 +51,19 @@ def make_driver(request: pytest.FixtureRequest) -> MakeDriver:
             return MatrixDriver(await make_room(server))
 
         return real
+
+    async def tmux(stack: AsyncExitStack) -> Driver:
+        # A socket's path must be short.
+        folder = stack.enter_context(TemporaryDirectory(prefix="fleetchat-"))
+        server = Tmux(Path(folder))
+        stack.push_async_callback(server.close)
+        for name, value in server.env.items():
+            monkeypatch.setenv(name, value)
+        await server.session("_holder", "cat")  # as a fleet's server has one
+        return TmuxDriver(server, tmp_path)
+
     return {
+        "tmux": tmux,
         "memory": memory,
         "matrix-scripted": scripted(SYNAPSE),
         "matrix-conduit": scripted(CONDUIT),

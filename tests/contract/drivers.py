@@ -6,15 +6,20 @@ A new connector gets a driver here and its line in `DRIVERS`; the suite then run
 from __future__ import annotations
 
 import itertools
+import re
+import textwrap
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from fleetchatd.connectors.base import Connector, Context
 from fleetchatd.connectors.matrix.connector import MatrixConnector
 from fleetchatd.connectors.memory import MemoryConnector
+from fleetchatd.connectors.tmux.connector import TmuxConnector
 from fleetchatd.model import EditEvent, ReactionEvent, RedactionEvent, Secret
 from tests.fakes.homeserver import FakeHomeserver, FakeMatrixRoom
 from tests.harness.rooms import Room
+from tests.harness.tmux import Tmux
 
 
 class Seen(NamedTuple):
@@ -27,7 +32,13 @@ class Seen(NamedTuple):
 
 
 class Driver(Protocol):
-    """One chat with a person in it."""
+    """One chat with a person in it.
+
+    Attributes:
+        has_replies: whether a message can be an answer to another.
+    """
+
+    has_replies: bool
 
     def secret(self, name: str) -> Secret:
         """What the connector needs to get in."""
@@ -57,6 +68,8 @@ class Driver(Protocol):
 
 class MemoryDriver:
     """The chat is the connector itself, so it outlives its lives."""
+
+    has_replies = True
 
     def __init__(self) -> None:
         self._chat: MemoryConnector | None = None
@@ -121,6 +134,8 @@ class MemoryDriver:
 class MatrixDriver:
     """A person in a room on a homeserver, real or scripted."""
 
+    has_replies = True
+
     def __init__(self, room: Room | FakeMatrixRoom) -> None:
         self._room = room
 
@@ -160,6 +175,73 @@ class MatrixDriver:
     def _server(self) -> FakeHomeserver:
         assert isinstance(self._room, FakeMatrixRoom)
         return self._room.server
+
+
+class TmuxDriver:
+    """A person at the console, which the connector has started in a session of a real tmux."""
+
+    has_replies = False
+
+    def __init__(self, tmux: Tmux, state_dir: Path) -> None:
+        self._tmux = tmux
+        self._acks = state_dir / "console" / "ack"
+        self._said: list[str] = []
+
+    def secret(self, name: str) -> Secret:
+        raise AssertionError(name)
+
+    def connector(self, context: Context) -> Connector:
+        return TmuxConnector.create({"socket_name": self._tmux.socket_name}, context)
+
+    async def say(
+        self, text: str, *, thread_id: str | None = None, reply_to: str | None = None
+    ) -> str:
+        assert reply_to is None
+        (pane,) = await self._tmux.panes("operator")
+        if thread_id is not None:
+            await pane.submit(f"/thread {thread_id}")
+        await pane.submit(text)
+        if thread_id is not None:
+            await pane.submit("/thread -")
+        # Shown as sent, behind its address, is kept: from here on it must arrive.
+        shown = await pane.until(
+            f"{text!r} shown as sent",
+            lambda shown: len(_OWN_LINE.findall(shown)) > len(self._said),
+        )
+        self._said = _OWN_LINE.findall(shown)
+        return self._said[-1]
+
+    async def edit(self, event_id: str, text: str) -> str:
+        raise AssertionError("what is said at the console is said")
+
+    async def react(self, event_id: str, key: str) -> str:
+        raise AssertionError("the console has no reactions")
+
+    async def redact(self, event_id: str) -> str:
+        raise AssertionError("what is said at the console is said")
+
+    async def seen(self) -> list[Seen]:
+        (pane,) = await self._tmux.panes("operator")
+        shown = await pane.capture()
+        ids = sorted(self._acks.iterdir(), key=lambda ack: ack.stat().st_mtime_ns)
+        found = list(_THEIR_MESSAGE.finditer(shown))
+        assert len(found) == len(ids), shown
+        return [
+            Seen(textwrap.dedent(one["text"]).strip(), ack.name, one["tag"], None)
+            for one, ack in zip(found, ids, strict=True)
+        ]
+
+    async def break_off(self) -> None:
+        raise AssertionError("whatever ends in tmux is started again at once")
+
+    async def mend(self) -> None:
+        raise AssertionError("whatever ends in tmux is started again at once")
+
+
+_OWN_LINE = re.compile(r"^\[\S+~(\w+) -> \S+\] ", re.MULTILINE)
+_THEIR_MESSAGE = re.compile(
+    r"^\d\d:\d\d mos(?: #(?P<tag>\S+))?\n(?P<text>(?:  .*\n| *\n)+)", re.MULTILINE
+)
 
 
 def _seen(event: dict[str, Any]) -> Seen:

@@ -21,11 +21,18 @@ _LONGEST_SOCKET_PATH_BYTES = 107  # sun_path of unix(7), less its final zero
 
 
 class Death(NamedTuple):
-    """Where a daemon is to kill itself (dying_daemon.py): at the `nth` call of `target`."""
+    """Where a process is to kill itself (dying_daemon.py): at the `nth` call of `target`."""
 
     when: Literal["before", "after", "done"]
     target: str
     nth: int = 1
+
+    def command(self, *options: str) -> list[str]:
+        """The words that start such a process, up to the program's own arguments."""
+        driver = str(REPOSITORY / "tests" / "harness" / "dying_daemon.py")
+        where = ("--die", self.when, self.target, str(self.nth))
+        # -P: the harness's own folder must not shadow the modules of others.
+        return [sys.executable, "-P", driver, *where, *options, "--"]
 
 
 class Daemon:
@@ -92,7 +99,12 @@ class Daemon:
 
     def spawn(self) -> None:
         """Start it and wait for nothing."""
-        bare = {"PATH": os.environ["PATH"], "HOME": str(self.directory), "LANG": "C.UTF-8"}
+        bare = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(self.directory),
+            "LANG": "C.UTF-8",
+            "TMUX_TMPDIR": str(self.directory),  # no test may reach the fleet of who runs it
+        }
         self._child.spawn(self._command(), bare | self.env, self.directory)
 
     async def terminate(self, timeout_s: float = 30.0) -> int:
@@ -122,10 +134,7 @@ class Daemon:
     def _command(self) -> list[str]:
         program = [str(Path(sys.executable).with_name("fleetchatd"))]
         if self.death is not None:
-            when, target, nth = self.death
-            driver = str(REPOSITORY / "tests" / "harness" / "dying_daemon.py")
-            # -P: the harness's own folder must not shadow the modules of others.
-            program = [sys.executable, "-P", driver, "--die", when, target, str(nth), "--"]
+            program = self.death.command()
         places = {"--roster": self.roster, "--socket": self.socket, "--state-dir": self.state_dir}
         options = [text for name, place in places.items() for text in (name, str(place))]
         return [*program, *options, *self.args]

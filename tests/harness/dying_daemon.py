@@ -1,6 +1,6 @@
 """The daemon in a process that kills itself at a chosen call: for tests of kill points.
 
-    dying_daemon.py --die before|after|done TARGET NTH [--die …] -- FLEETCHATD-ARGUMENTS…
+    dying_daemon.py --die before|after|done TARGET NTH [--die …] [--as MODULE] -- ARGUMENTS…
 
 TARGET is `package.module:function` or `package.module:Class.method`, sync or async. `before` dies
 as its NTH call begins; `after` when that call has returned (an async one: when it was awaited to
@@ -8,7 +8,7 @@ its end); `done` when the future that it returned is done. An exception counts a
 
 The target is wrapped before the daemon's other modules are imported, so a module that says
 `from x import f` gets the wrapped one, unless `x` itself imports that module. The production code
-knows nothing of this.
+knows nothing of this. `--as` names another program's module with a `main`: the client's, say.
 """
 
 from __future__ import annotations
@@ -101,20 +101,21 @@ def arm(when: str, target: str, nth: int) -> None:
 
 
 def main() -> None:
-    """Arm every `--die`, then be the daemon."""
+    """Arm every `--die`, then be the daemon, or another program."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument(
         "--die", nargs=3, action="append", required=True, metavar=("MOMENT", "TARGET", "NTH")
     )
+    parser.add_argument("--as", dest="module", default="fleetchatd.__main__", metavar="MODULE")
     parser.add_argument("arguments", nargs=argparse.REMAINDER)
     options = parser.parse_args()
     for when, target, nth in options.die:
         if when not in MOMENTS:
             parser.error(f"cannot die {when}: say {', '.join(MOMENTS)}")
         arm(when, target, int(nth))
-    daemon = importlib.import_module("fleetchatd.__main__")
-    sys.argv = ["fleetchatd", *(text for text in options.arguments if text != "--")]
-    sys.exit(daemon.main())
+    program = importlib.import_module(options.module)
+    sys.argv = [options.module, *(text for text in options.arguments if text != "--")]
+    sys.exit(program.main())
 
 
 if __name__ == "__main__":

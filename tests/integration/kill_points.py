@@ -1,4 +1,4 @@
-"""Every step of both flows at which a daemon may die, and what must be seen afterwards.
+"""Every step of both flows at which a daemon may die on Matrix, and what must be seen afterwards.
 
 test_kill_points.py dies at each of them; tools/guarantees_table.py writes the table of
 docs/explanation/guarantees.md from them, so that it says what those tests have shown.
@@ -218,14 +218,15 @@ IN: tuple[InPoint, ...] = (
 
 def table() -> str:
     """Both flows, as Markdown."""
-    outbound = _rows(OUT_HEAD, [point.columns for point in OUT])
-    inbound = _rows(IN_HEAD, [point.columns for point in IN])
+    outbound = rows(OUT_HEAD, [point.columns for point in OUT])
+    inbound = rows(IN_HEAD, [point.columns for point in IN])
     return (
-        f"### From a client to the chat\n\n{outbound}\n\n"
-        f"### From the chat to a subscriber\n\n{inbound}\n"
+        f"### From a client to the chat (Matrix)\n\n{outbound}\n\n"
+        f"### From the chat to a subscriber (Matrix)\n\n{inbound}\n"
     )
 
 
-def _rows(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
-    lines = [head, tuple("---" for _ in head), *rows]
+def rows(head: tuple[str, ...], below: list[tuple[str, ...]]) -> str:
+    """A table of Markdown."""
+    lines = [head, tuple("---" for _ in head), *below]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)

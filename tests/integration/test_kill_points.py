@@ -9,11 +9,10 @@ from typing import Any
 import aiohttp
 import pytest
 
-from fleetchatd.journal.sqlite import SqliteJournal
-from fleetchatd.model import Filter
 from tests.fakes import faults
 from tests.fakes.homeserver import FakeMatrixRoom
 from tests.harness.daemon import Daemon, Death
+from tests.harness.lives import met, next_life, on_disk, post, receiving
 from tests.harness.rooms import Furnished, MakeDaemon, Room
 from tests.harness.waiting import eventually
 from tests.integration.kill_points import IN, OUT, InPoint, OutPoint
@@ -41,35 +40,10 @@ def test_the_table_in_the_documents_is_the_one_these_tests_have_shown() -> None:
 # -- outbound -------------------------------------------------------------------------------------
 
 
-async def receiving(daemon: Daemon) -> None:
-    await daemon.api.wait_health(lambda health: health["connector"]["receiving"])
-
-
-async def met(daemon: Daemon) -> None:
-    """Have it meet the chat once, so that every later life goes on from there."""
-    await daemon.start()
-    await receiving(daemon)
-    await daemon.terminate()
-
-
-async def next_life(daemon: Daemon) -> None:
-    daemon.death = None
-    await daemon.start()
-    await receiving(daemon)
-
-
-async def post(daemon: Daemon, text: str) -> str | None:
-    """Send; the id, or None if the daemon died without an answer."""
-    try:
-        return str((await daemon.api.send(text, key=KEY))["id"])
-    except (aiohttp.ClientError, ConnectionError):
-        return None
-
-
 async def die(daemon: Daemon, point: OutPoint, text: str, room: Furnished) -> str | None:
     """Send and die at `point`; what the client was answered."""
     if isinstance(point.place, Death):
-        answered = await post(daemon, text)
+        answered = await post(daemon, text, KEY)
         assert await daemon.ended() == -signal.SIGKILL
         assert (
             f"dying {point.place.when} {point.place.target} call {point.place.nth}"
@@ -78,7 +52,7 @@ async def die(daemon: Daemon, point: OutPoint, text: str, room: Furnished) -> st
         return answered
     assert isinstance(room, FakeMatrixRoom)
     hold = room.server.hold("PUT", "*/send/*", answered=point.place == "held after")
-    answered = await post(daemon, text)
+    answered = await post(daemon, text, KEY)
     await hold.reached()
     await daemon.kill()
     room.server.mend()
@@ -148,7 +122,7 @@ async def dies_with_one_ahead(point: OutPoint, fake: FakeMatrixRoom, daemon: Dae
     hold = fake.server.hold("PUT", "*/send/*")
     ahead = (await daemon.api.send("ahead"))["id"]
     await hold.reached()
-    answered = await post(daemon, TEXT)
+    answered = await post(daemon, TEXT, KEY)
     assert answered is not None
     hold.release()
     assert await daemon.ended() == -signal.SIGKILL
@@ -162,16 +136,6 @@ async def dies_with_one_ahead(point: OutPoint, fake: FakeMatrixRoom, daemon: Dae
 
 
 # -- inbound --------------------------------------------------------------------------------------
-
-
-async def on_disk(daemon: Daemon) -> int:
-    """How many messages of people the journal holds, while no daemon runs."""
-    journal = SqliteJournal(daemon.state_dir / "journal.db")
-    try:
-        page = journal.events_after(0, Filter(frozenset({"message"})), 1 << 30)
-        return page.lines.count(b"\n")
-    finally:
-        await journal.close()
 
 
 async def read_and_acknowledge(daemon: Daemon, count: int) -> list[dict[str, Any]]:

@@ -1,0 +1,406 @@
+"""The tmux connector: the operator's pane, watched and written to through one connection.
+
+subscribe:  the spool ─▶ the session, started if missing ─▶ look ─▶ read ─▶ wait ─┐
+               ▲ any error, after a pause                   ▲────── woken ────────┘
+
+What runs in the pane decides how: the console leaves what was said in the spool and confirms what
+it has shown; any other program is read off its screen and typed into (fleetchatd/tmux).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import socket
+import time
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, ClassVar, Self
+
+import structlog
+
+from fleetchatd.connectors.base import Context, Inbox
+from fleetchatd.connectors.tmux import reader, session
+from fleetchatd.connectors.tmux.console_pane import (
+    Confirmations,
+    NotConfirmed,
+    NotThere,
+    Paster,
+)
+from fleetchatd.connectors.tmux.desk import Desk
+from fleetchatd.connectors.tmux.settings import SCHEMA, SECRETS
+from fleetchatd.connectors.tmux.situation import Occupant, Situation, situation
+from fleetchatd.connectors.tmux.watch import Watch
+from fleetchatd.errors import SendAmbiguous, SendDeferred, SendRefused, SendUnknown
+from fleetchatd.model import (
+    Batch,
+    ConnectorHealth,
+    MessageEvent,
+    OutboundPart,
+    SendResult,
+    rfc3339,
+)
+from fleetchatd.tmux import submission
+from fleetchatd.tmux.address import Address, clean, is_tag
+from fleetchatd.tmux.errors import GoneError, NoTmuxError, TmuxError
+from fleetchatd.tmux.marks import Mark
+from fleetchatd.tmux.protocol import quoted
+from fleetchatd.tmux.server import Server
+from fleetchatd.tmux.spool import (
+    STATE_DIR_OPTION,
+    Names,
+    NoSubmissionError,
+    Spool,
+    SpoolError,
+    Submission,
+    is_submission_id,
+)
+
+KIND = "tmux"
+
+CONFIRM_S = 10.0
+"""How long the console may take to confirm a message before it is asked again, in seconds."""
+
+SPACING_S = 0.005
+PROGRAM_SPACING_S = 0.1
+"""The shortest time between two looks, in seconds; at a program that never rests, it is longer."""
+
+KEEP_PLACE_S = 30.0
+"""How often the place on another program's screen is journalled while nothing is said there."""
+
+AT_ONCE = 100
+"""How many submissions are journalled in one commit."""
+
+STEADY_S = 5.0
+"""A session that we started and that lasts so long, in seconds, was no false start."""
+
+log = structlog.get_logger("fleetchatd.connector")
+
+
+class TmuxConnector:
+    """One session on one tmux server (contract §6)."""
+
+    kind: ClassVar[str] = KIND
+    settings_schema: ClassVar[Mapping[str, Any]] = SCHEMA
+    secrets: ClassVar[Sequence[str]] = SECRETS
+
+    def __init__(self, settings: Mapping[str, Any], context: Context) -> None:
+        self._context = context
+        self._session: str = settings.get("session", "operator")
+        self._server = Server(settings.get("socket_name") or context.tmux_socket_name)
+        self._command = settings.get("command") or session.console_command(context.state_dir)
+        here = socket.gethostname().partition(".")[0]
+        self._names = Names(
+            operator=_address(here, self._session),
+            orchestrator=_address(context.host, context.orchestrator),
+        )
+        self._spool = Spool(context.state_dir)
+        self._desk = Desk(self._spool, self._wake)
+        self._confirmations = Confirmations(self._spool)
+        self._paster = Paster(lambda: asyncio.get_running_loop().time())
+        self._typing = asyncio.Lock()
+        self._watch: Watch | None = None
+        self._pane_id: str | None = None
+        self._started_at: float | None = None
+        self._position: str | None = None
+        self._kept_at = 0.0
+        self._health = ConnectorHealth(
+            "degraded", reachable=False, authenticated=False, receiving=False, detail="connecting"
+        )
+
+    @classmethod
+    def create(cls, settings: Mapping[str, Any], context: Context) -> Self:
+        """Make one from its block in the roster; opens no connection."""
+        return cls(settings, context)
+
+    @property
+    def target(self) -> str:
+        """The server and the session."""
+        return f"{KIND} {self._server.socket} {self._session}"
+
+    def health(self) -> ConnectorHealth:
+        """What it can truthfully say of itself now."""
+        return self._health
+
+    async def close(self) -> None:
+        """Let go of the session, which stays as it is; consoles see that we are away."""
+        self._desk.close()
+
+    # -- receiving ----------------------------------------------------------------------------
+
+    async def subscribe(self, inbox: Inbox) -> None:
+        """Receive until cancelled, surviving the end of every process in and around the pane."""
+        self._position = await inbox.position()
+        while True:
+            try:
+                await self._receive(inbox)
+            except (TmuxError, SpoolError, OSError) as error:
+                self._troubled(error)
+            await self._context.pauses.wait()
+
+    async def _receive(self, inbox: Inbox) -> None:
+        self._spool.make()
+        self._spool.write_names(self._names)
+        self._spool.forget_old_acks()
+        self._spool.forget_partials()
+        await self._desk.open()
+        await self._take_submissions(inbox)  # the spool needs no tmux
+        if await session.ensure(self._server, self._session, self._command):
+            loop = asyncio.get_running_loop()
+            self._started_at = loop.time()
+            loop.call_later(STEADY_S, self._wake)  # whatever it is then, it is no beginning
+        watch = await Watch.open(self._server, self._session, self._pane_id)
+        self._watch = watch
+        try:
+            await self._say_where(watch)
+            while True:
+                await self._take_in(watch, inbox)
+                ours = watch.pane.badge is not None
+                await watch.until_woken(SPACING_S if ours else PROGRAM_SPACING_S)
+                await watch.look()
+        finally:
+            self._watch = None
+            self._confirmations.give_up("the connection to tmux ended before it was confirmed")
+            await asyncio.shield(watch.close())
+
+    async def _say_where(self, watch: Watch) -> None:
+        """Tell consoles that are started by hand which state directory is ours."""
+        where = quoted(str(self._context.state_dir.resolve()))
+        target = quoted(f"={self._session}:")
+        await watch.client.run(f"set-option -t {target} {STATE_DIR_OPTION} {where}")
+
+    def _wake(self) -> None:
+        if self._watch is not None:
+            self._watch.wake()
+
+    async def _take_in(self, watch: Watch, inbox: Inbox) -> None:
+        """See what is new in the pane as it stood at the last look."""
+        present = self._judge(watch)
+        await self._take_submissions(inbox)
+        self._confirmations.check()
+        if present.occupant is not Occupant.CONSOLE:
+            self._confirmations.give_up("the console ended before it confirmed it")
+        if watch.pane.badge is None:
+            await self._read_screen(watch, inbox)
+        self._show(present)
+
+    async def _take_submissions(self, inbox: Inbox) -> None:
+        """Journal what the operator left in the spool, and only then remove it."""
+        while ids := self._spool.pending()[:AT_ONCE]:
+            taken = [found for one in ids if (found := self._submission(one)) is not None]
+            await inbox.commit(Batch([self._said(one) for one in taken]))
+            self._context.pauses.succeeded()
+            for one in taken:
+                self._spool.take(one.id)
+                self._desk.tell(Mark("kept", one.id))
+
+    def _submission(self, submission_id: str) -> Submission | None:
+        try:
+            found = self._spool.submission(submission_id)
+        except NoSubmissionError as error:
+            self._put_aside(submission_id, str(error))
+            return None
+        if found is not None and not clean(found.text).strip():
+            self._put_aside(submission_id, "there are no words in it")
+            return None
+        return found
+
+    def _put_aside(self, submission_id: str, reason: str) -> None:
+        place = self._spool.put_aside(submission_id)
+        log.warning("left something aside", reason=reason, moved_to=str(place))
+
+    def _said(self, submission: Submission) -> MessageEvent:
+        return MessageEvent(
+            id=submission.id,
+            time=rfc3339(submission.time),
+            connector=KIND,
+            sender=self._names.operator,
+            sender_name=self._session,
+            text=clean(submission.text),
+            thread_id=submission.thread_id,
+            event_class="human",
+        )
+
+    async def _read_screen(self, watch: Watch, inbox: Inbox) -> None:
+        """Journal what a program other than the console says to the orchestrator."""
+        pane_id = watch.pane.id
+        look = reader.parse_look(pane_id, await watch.client.run(reader.look_command(pane_id)))
+        if look is None:
+            return
+        reading = reader.read(self._position, look, self._names.orchestrator)
+        if reading.again:
+            watch.wake()
+        now = asyncio.get_running_loop().time()
+        if reading.lines or self._position is None or now - self._kept_at > KEEP_PLACE_S:
+            self._kept_at = now
+            events = [self._read_off(line) for line in reading.lines if line.text.strip()]
+            await inbox.commit(Batch(events, position=reading.position))
+        self._position = reading.position
+
+    def _read_off(self, line: reader.Line) -> MessageEvent:
+        if line.id is None:
+            event_id = f"{line.source}~{uuid.uuid4().hex}"
+        elif line.source == self._names.operator:
+            event_id = line.id  # what the console has shown as sent was in the spool before
+        else:
+            event_id = f"{line.source}~{line.id}"
+        return MessageEvent(
+            id=event_id,
+            time=rfc3339(time.time()),
+            connector=KIND,
+            sender=line.source,
+            sender_name=line.source.rpartition(":")[2] or line.source,
+            text=line.text,
+            thread_id=line.tag,
+            event_class=line.event_class,
+        )
+
+    # -- health -------------------------------------------------------------------------------
+
+    def _judge(self, watch: Watch) -> Situation:
+        self._pane_id = watch.pane.id
+        present = situation(watch.pane, watch.unsafe)
+        if present.status != "ok" and self._is_beginning():
+            return replace(present, ready=False)  # what will be there is still being started
+        return present
+
+    def _is_beginning(self) -> bool:
+        """Whether we have just started the session."""
+        now = asyncio.get_running_loop().time()
+        return self._started_at is not None and now - self._started_at < STEADY_S
+
+    def _show(self, present: Situation) -> None:
+        now = asyncio.get_running_loop().time()
+        if not self._is_beginning():
+            self._context.pauses.succeeded()
+        elif not present.ready:
+            return
+        self._tell(
+            ConnectorHealth(
+                present.status,
+                reachable=True,
+                authenticated=present.ready,
+                receiving=present.occupant is not Occupant.NOBODY,
+                detail=present.detail,
+                last_receive=now,
+            )
+        )
+
+    def _troubled(self, error: Exception) -> None:
+        where = f"cannot reach session {self._session} of {self._server.shown()}: "
+        self._tell(
+            replace(
+                self._health,
+                status="down" if isinstance(error, NoTmuxError | SpoolError) else "degraded",
+                reachable=False,
+                receiving=False,
+                detail=str(error) if isinstance(error, SpoolError) else f"{where}{error}",
+            )
+        )
+
+    def _tell(self, health: ConnectorHealth) -> None:
+        before, self._health = self._health, health
+        if not health.same_as(before):
+            self._context.health_changed()
+
+    async def mark_read(self, event_id: str) -> None:
+        """Show the operator that the orchestrator has taken everything up to `event_id`."""
+        if is_submission_id(event_id):
+            self._desk.tell(Mark("taken", event_id))
+
+    # -- sending ------------------------------------------------------------------------------
+
+    def mark(self) -> str:
+        """What sort of program the pane holds: it decides what an attempt may have done."""
+        return self._occupant().value
+
+    def _occupant(self) -> Occupant:
+        pane = None if self._watch is None else self._watch.pane
+        if pane is None or pane.badge is not None:
+            return Occupant.CONSOLE
+        return Occupant.PROGRAM
+
+    async def send(self, part: OutboundPart) -> SendResult:
+        """Show the part in the console, or type it into the program that is there instead."""
+        message_id, text = part.transaction_id, clean(part.text)
+        if self._spool.acknowledged(message_id):
+            return SendResult(message_id)
+        if part.earlier_attempt == Occupant.PROGRAM:
+            raise SendUnknown("fleetchatd ended while it was typed into the pane; look there")
+        address = self._addressed(part)
+        if not text.strip():
+            raise SendRefused("there is nothing to show but blanks and control characters")
+        async with self._typing:
+            watch, occupant = await self._ready(part)
+            if occupant is Occupant.CONSOLE:
+                await self._paste(watch, address, text)
+            else:
+                await self._type(watch, address, text)
+                return SendResult(message_id)
+        try:
+            await self._confirmations.wait(message_id, CONFIRM_S)
+        except NotConfirmed as doubt:
+            raise SendAmbiguous(str(doubt)) from None
+        self._paster.forget(message_id)
+        return SendResult(message_id)
+
+    def _addressed(self, part: OutboundPart) -> Address:
+        thread_id = part.message.draft.thread_id
+        if thread_id is not None and not is_tag(thread_id):
+            raise SendRefused(
+                "its thread cannot stand in an address line: on tmux, a thread is a word without "
+                "blanks, of at most 200 characters"
+            )
+        return Address(
+            source=self._names.orchestrator,
+            id=part.transaction_id,
+            destination=self._names.operator,
+            tag=thread_id,
+            event_class="terminal-log" if part.message.draft.format == "plain" else None,
+        )
+
+    async def _ready(self, part: OutboundPart) -> tuple[Watch, Occupant]:
+        """The pane as it is at this moment; raises unless the part may be sent to it."""
+        watch = self._watch
+        if watch is None:
+            raise SendDeferred("not connected to tmux")
+        try:
+            await watch.look()
+        except TmuxError as error:
+            raise SendDeferred(f"cannot reach the pane: {error}") from None
+        present = self._judge(watch)
+        if not present.ready:
+            raise SendDeferred(present.detail or "nobody is there")
+        occupant = self._occupant()
+        if part.earlier_attempt is not None and occupant is Occupant.PROGRAM:
+            raise SendUnknown("it was on its way to the console, and another program is there now")
+        if part.message.attempt not in (None, occupant.value):
+            raise SendDeferred("what runs in the pane has just changed")
+        return watch, occupant
+
+    async def _paste(self, watch: Watch, address: Address, text: str) -> None:
+        try:
+            await self._paster.paste(watch.client, watch.pane, address, text)
+        except NotThere:
+            raise SendDeferred("the console has just ended") from None
+        except GoneError as error:
+            raise SendAmbiguous(f"cannot tell whether it was pasted: {error}") from None
+        except TmuxError as error:
+            raise SendDeferred(f"cannot paste it: {error}") from None
+
+    async def _type(self, watch: Watch, address: Address, text: str) -> None:
+        line = address.line(text)
+        try:
+            await submission.submit(watch.client, watch.activity, watch.pane.id, line)
+        except submission.NotNow as reason:
+            raise SendDeferred(str(reason)) from None
+        except (submission.Refused, submission.Unverified) as reason:
+            raise SendRefused(str(reason)) from None
+        except TmuxError as error:
+            raise SendDeferred(f"cannot type into the pane: {error}") from None
+
+
+def _address(host: str, name: str) -> str:
+    """`host:name` as one word, without the signs that set off an id or a thread's tag."""
+    return re.sub(r"[\s~#]+", "_", f"{host}:{name}")
