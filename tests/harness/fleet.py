@@ -1,19 +1,22 @@
-"""The installed daemon on the tmux kind, the private tmux server it shares with a test, and panes."""
+"""An orchestrator and an operator: the installed daemon on the tmux kind, and a console."""
 
 from __future__ import annotations
 
+import asyncio
 import re
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
+
+import aiohttp
 
 from fleetchatd.tmux import badge
 from fleetchatd.tmux.badge import Badge
 from fleetchatd.tmux.spool import Spool
 from tests.harness.api import Json
 from tests.harness.daemon import Daemon
-from tests.harness.tmux import Terminal, Tmux
+from tests.harness.tmux import PROGRAMS, Terminal, Tmux
 from tests.harness.waiting import eventually
 
 SESSION = "operator"
@@ -39,6 +42,7 @@ class Fleet:
         self.daemon = Daemon(directory, kind="tmux", settings=self.settings, env=tmux.env)
         self.api = self.daemon.api
         self.spool = Spool(self.daemon.state_dir)
+        self._heard_seq = 0
 
     @property
     def console(self) -> list[str]:
@@ -80,26 +84,26 @@ class Fleet:
     # -- what is said --------------------------------------------------------------------------
 
     async def enter(self, text: str) -> None:
-        """Say something at the console as a person would: several lines by a paste."""
-        if "\n" in text:
+        """Say something at the console as a person would: what is long by a paste."""
+        if "\n" in text or len(text) > 10_000:
             await self.pane.paste(text, bracketed=True)
             await self.pane.keys("Enter")
         else:
             await self.pane.submit(text)
 
-    async def said(self) -> list[Json]:
-        """All that the orchestrator could ever read."""
-        return await self.api.pending(after=0, types="message")
-
     async def heard(self, *texts: str, timeout_s: float = 20.0) -> list[Json]:
-        """Wait until the orchestrator has heard these, once each, in this order, and no others."""
+        """Wait until the orchestrator has heard these, in this order, and nothing else.
+
+        What an earlier call has seen does not count.
+        """
 
         async def probe() -> list[Json] | None:
-            events = await self.said()
+            events = await self.api.pending(after=self._heard_seq, types="message")
             return events if len(events) >= len(texts) else None
 
         events = await eventually(f"{len(texts)} messages heard", probe, timeout_s=timeout_s)
         assert [event["text"] for event in events] == list(texts)
+        self._heard_seq = max([self._heard_seq, *(event["seq"] for event in events)])
         return events
 
     async def say(self, text: str, **fields: Any) -> Json:
@@ -107,6 +111,30 @@ class Fleet:
         message = await self.api.send(text, wait_s=20, **fields)
         assert message["state"] == "delivered", message
         return message
+
+    async def send_all(self, texts: Sequence[str]) -> list[Json]:
+        """Send many messages over one connection, one after another."""
+        answers = []
+        connector = aiohttp.UnixConnector(str(self.daemon.socket))
+        async with aiohttp.ClientSession("http://fleetchat", connector=connector) as session:
+            for text in texts:
+                async with session.post("/v1/messages", json={"text": text}) as answer:
+                    assert answer.status == 202, await answer.text()
+                    answers.append(await answer.json())
+        return answers
+
+    async def client(self, *words: str, stdin: str = "") -> str:
+        """Run `fleetchat` as the orchestrator does, and give its output."""
+        process = await asyncio.create_subprocess_exec(
+            str(PROGRAMS / "fleetchat"),
+            *("--socket", str(self.daemon.socket), *words),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        out, errors = await process.communicate(stdin.encode())
+        assert process.returncode == 0, errors.decode()
+        return out.decode()
 
     async def final(self, *messages: Json) -> list[str]:
         """Wait for the ends of messages."""

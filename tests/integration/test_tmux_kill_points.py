@@ -188,6 +188,20 @@ async def paste_unread(operator: Operator) -> None:
     await eventually("the paste in the terminal", probe)
 
 
+async def test_the_rest_of_a_paste_never_becomes_the_draft_of_the_next_console(
+    tmux_daemon: Daemon, operator: Operator
+) -> None:
+    read = "prompt_toolkit.input.posix_utils:PosixStdinReader.read"  # 1 kB each
+    await operator.sit_down(Death("after", read, 3), again=True)
+    await tmux_daemon.start()
+    sent = await tmux_daemon.api.send("\n".join(f"line {number}" for number in range(3000)))
+    await operator.console_dead()
+    await operator.console()
+    assert (await tmux_daemon.api.final(sent["id"]))["state"] == "delivered"
+    await operator.pane.submit("more")
+    await heard(tmux_daemon, ["more"])
+
+
 # -- orchestrator -> another program --------------------------------------------------------------
 
 

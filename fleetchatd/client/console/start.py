@@ -23,7 +23,11 @@ from fleetchatd.client.console.pane import OwnPane
 from fleetchatd.client.console.paper import Page, Paper
 from fleetchatd.client.errors import ClientError, UsageError
 from fleetchatd.errors import ConfigError
+from fleetchatd.tmux import terminal
 from fleetchatd.tmux.spool import Spool, SpoolError
+
+REFILL_S = 0.05
+"""How soon tmux hands on what a full terminal has not taken, in seconds."""
 
 
 def run(state_dir: str | None) -> int:
@@ -60,6 +64,14 @@ def _spool(state_dir: str | None) -> Spool:
     return spool
 
 
+async def _leave_behind(tty: str) -> None:
+    """Drop what a console before us has left unread: the rest of a paste would become a draft."""
+    while terminal.unread(tty):
+        terminal.discard(tty)
+        await asyncio.sleep(REFILL_S)
+    terminal.discard(tty)  # the beginning of a line does not count as unread
+
+
 async def _converse(state_dir: str | None, own_pane: OwnPane) -> None:
     await own_pane.check()
     spool = _spool(state_dir or await own_pane.state_dir())
@@ -68,6 +80,7 @@ async def _converse(state_dir: str | None, own_pane: OwnPane) -> None:
     page, conversation = _furnished(spool, leaving.set)
     for number in (signal.SIGTERM, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(number, leaving.set)
+    await _leave_behind(os.ttyname(sys.stdin.fileno()))
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(_show(page, leaving))
         await asyncio.sleep(0)  # the terminal is raw now, and the prompt is drawn
