@@ -101,7 +101,7 @@ class Service:
     async def remove(self) -> None:
         """Take away the units, whoever changed them, and links to them."""
         await self.install_units("--uninstall")
-        for path in self.lab.path(self.units).glob("fleetchatd*"):
+        for path in self.lab.path(self.units).glob("fleetchat*"):
             if path.suffix != ".d":
                 path.unlink()
         await self.systemctl("daemon-reload")

@@ -9,7 +9,7 @@ from tests.harness.systemd_service import Service, SystemService
 
 UNITS = {
     False: ["fleetchatd-tmux.service", "fleetchatd.service", "fleetchatd.socket"],
-    True: ["fleetchatd.service", "fleetchatd.socket"],
+    True: ["fleetchat-relay@.service", "fleetchatd.service", "fleetchatd.socket"],
 }
 LIMIT = {False: "15", True: "20"}
 """How exposed systemd-analyze may find the service, in tenths."""

@@ -78,7 +78,8 @@ async def test_a_homeserver_that_is_away_all_the_time_is_shown_and_restarts_noth
     await asyncio.sleep(3)  # not for luck: three times what the watchdog allows
     assert await system.show("NRestarts") == "0"
     outage = await system.records("FLEETCHAT_CONNECTOR=matrix")
-    assert {record["PRIORITY"] for record in outage} == {"4"}
+    assert outage[-1]["PRIORITY"] == "4"
+    assert {record["PRIORITY"] for record in outage} <= {"4", "6"}
     assert len(await system.records()) < 15
     await fake.server.start()
     assert (await system.api.final(sent["id"]))["state"] == "delivered"

@@ -1,22 +1,18 @@
-"""What the units forbid is forbidden, every line of it, and tmux works all the same."""
+"""What the units forbid is forbidden, every line of it."""
 
 from __future__ import annotations
 
-import asyncio
 import configparser
 import json
 import shutil
-from functools import partial
 from pathlib import Path
 
 import pytest
 
 from tests.harness import sandbox_probe
-from tests.harness.documents import blocks
 from tests.harness.synapse_install import REPOSITORY
-from tests.harness.systemd_lab import PYTHON, USER, Lab
+from tests.harness.systemd_lab import PYTHON
 from tests.harness.systemd_service import Service, SystemService, UserService
-from tests.harness.waiting import eventually
 
 UNITS = REPOSITORY / "systemd"
 PROBE = "/opt/sandbox_probe.py"
@@ -72,50 +68,3 @@ async def see_that_all_differ(service: Service, unit: Path) -> None:
     inside, outside = await answers(service, unit.name)
     print(json.dumps({name: (inside[name], outside[name]) for name in sorted(claimed)}, indent=1))
     assert {name: inside[name] for name in claimed if inside[name] == outside[name]} == {}
-
-
-async def test_a_tmux_session_of_the_systems_service_survives_its_stop_and_can_be_attached_to(
-    system: SystemService,
-) -> None:
-    tmux = "tmux -L mosaic-fleet"
-    await system.drop_in(
-        f"[Service]\nExecStartPost=/usr/bin/{tmux} new-session -d -s operator cat\n"
-    )
-    await system.start()
-    await system.stop()
-
-    async def ask(*command: str) -> str:
-        known = ("env", "TMUX_TMPDIR=/run/fleetchatd-tmux", *tmux.split(), *command)
-        return await system.lab.run(*known, user="fleetchatd")
-
-    sessions = await ask("list-sessions")
-    assert {line.partition(":")[0] for line in sessions.splitlines()} == {"_holder", "operator"}
-    (attach,) = [block for block in blocks("systemd.md", "sh") if block.startswith("sudo ")]
-    become = "setpriv --reuid=fleetchatd --regid=fleetchatd --init-groups env TERM=xterm"
-    typed = attach.strip().replace("sudo -u fleetchatd", become)
-    async with asyncio.TaskGroup() as group:
-        group.create_task(system.lab.run("script", "-qec", typed, "/dev/null"))
-        await eventually("somebody attached", partial(ask, "list-clients"))
-        await ask("detach-client", "-s", "operator")
-
-
-async def test_a_tmux_session_that_a_users_service_started_survives_its_stop(
-    user: UserService,
-) -> None:
-    tmux = "/usr/bin/tmux -L mosaic-fleet"
-    outlive = "/usr/bin/systemd-run --user --collect --property=Type=forking"
-    await user.drop_in(
-        f"[Service]\nExecStartPost={outlive} {tmux} new-session -d -s operator cat\n"
-        f"ExecStartPost={tmux} new-session -d -s another cat\n"
-    )
-    await user.start()
-    await user.stop()
-    try:
-        await has_sessions(user.lab, "operator", "another")
-    finally:
-        await user.lab.run(*tmux.split(), "kill-server", user=USER)
-
-
-async def has_sessions(lab: Lab, *names: str) -> None:
-    listed = await lab.run("tmux", "-L", "mosaic-fleet", "list-sessions", user=USER)
-    assert {line.partition(":")[0] for line in listed.splitlines()} == set(names)
