@@ -10,7 +10,7 @@ BIN := .venv/bin
 # `make test WORKERS=0` runs them one after the other.
 WORKERS := 3
 
-.PHONY: help run demo test test-long bench lint format setup clean
+.PHONY: help run demo test test-long bench lint format man setup clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1|\2/p' Makefile | while IFS='|' read -r target what; do \
@@ -40,6 +40,9 @@ lint: setup ## ruff, mypy and the import contracts
 format: setup ## let ruff rewrite what it can
 	@$(BIN)/ruff check --fix
 	@$(BIN)/ruff format
+
+man: setup ## the manual pages, in build/man
+	@$(BIN)/python tools/man.py build/man
 
 setup: ## make .venv, with fleetchatd and fleetchat in it
 	@tools/setup

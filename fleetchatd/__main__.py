@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 import structlog
 
-from fleetchatd import __version__, logs, places
+from fleetchatd import __version__, logs, places, systemd
 from fleetchatd.errors import (
     AlreadyRunningError,
     ConfigError,
@@ -37,6 +37,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     logs.configure(options.log_format, options.log_level)
     try:
+        if options.command is not None:
+            return _install_units(options)
         return _check(options) if options.check else _run(options)
     except (ConfigError, ConnectorNotImplementedError) as error:
         return _refuse(error, EX_CONFIG, options.log_format)
@@ -46,6 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _refuse(error, 1, options.log_format)
     except Exception:
         structlog.get_logger("fleetchatd").critical("fleetchatd broke", exc_info=True)
+        systemd.turn_away("fleetchatd broke; see its log")
         return 1
 
 
@@ -57,6 +60,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--roster", metavar="FILE", help="the fleet's roster")
     parser.add_argument("--socket", metavar="PATH", help="the Unix socket to listen on")
+    parser.add_argument(
+        "--socket-group", metavar="GROUP", help="let this group use the socket, too (mode 0660)"
+    )
     parser.add_argument("--state-dir", metavar="DIR", help="where the journal is kept")
     parser.add_argument("--log-format", choices=logs.FORMATS, default="auto")
     parser.add_argument("--log-level", choices=logs.LEVELS, default="info")
@@ -71,7 +77,18 @@ def _parser() -> argparse.ArgumentParser:
         "--check", action="store_true", help="check roster and secrets, print what would run, exit"
     )
     parser.add_argument("--version", action="version", version=f"fleetchatd {__version__}")
+    commands = parser.add_subparsers(
+        dest="command", metavar="", title="in place of the daemon", prog="fleetchatd"
+    )
+    _add_install_units(commands.add_parser("install-units", help="put systemd's units in place"))
     return parser
+
+
+def _add_install_units(parser: argparse.ArgumentParser) -> None:
+    parser.description = "Put systemd's units in place; starts and enables nothing."
+    parser.add_argument("--user", action="store_true", help="for this user (systemctl --user)")
+    parser.add_argument("--uninstall", action="store_true", help="remove them")
+    parser.add_argument("--dry-run", action="store_true", help="only say what would be done")
 
 
 def _keep_days(text: str) -> int:
@@ -89,6 +106,14 @@ def _check(options: argparse.Namespace) -> int:
     return 0
 
 
+def _install_units(options: argparse.Namespace) -> int:
+    from fleetchatd import install_units
+
+    return install_units.run(
+        user=options.user, uninstall=options.uninstall, dry_run=options.dry_run
+    )
+
+
 def _run(options: argparse.Namespace) -> int:
     from fleetchatd.daemon import Daemon, Options
 
@@ -100,6 +125,7 @@ def _run(options: argparse.Namespace) -> int:
         socket_path=places.socket_path(options.socket),
         state_dir=places.state_dir(options.state_dir),
         keep_days=options.keep_days,
+        socket_group=options.socket_group,
     )
 
     async def run() -> None:
@@ -128,18 +154,18 @@ def _expected(group: BaseExceptionGroup[BaseException]) -> FleetchatError | None
     return None
 
 
-def _refuse(error: FleetchatError, code: int, log_format: str) -> int:
+def _refuse(error: FleetchatError, code: int, log_format: logs.LogFormat) -> int:
     """Say why it cannot run: a line a problem, or a record a problem where records go."""
     problems = error.problems if isinstance(error, RosterError) else [str(error)]
     if log_format in ("json", "journal") or (
         log_format == "auto" and "JOURNAL_STREAM" in os.environ
     ):
-        log = structlog.get_logger("fleetchatd")
         for problem in problems:
-            log.error(problem)
+            logs.last_words(problem, log_format)
     else:
         for problem in problems:
             print(f"fleetchatd: {problem}" if code != EX_CONFIG else problem, file=sys.stderr)
+    systemd.turn_away(str(error))
     return code
 
 

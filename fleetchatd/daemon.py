@@ -37,6 +37,10 @@ from fleetchatd.roster import Roster, load_roster
 ANSWERS_GRACE_S = 3.0
 """How long answers under way may take at the end, twice, in seconds; a stop takes 25 s at most."""
 
+EXTEND_EVERY_S = 2.0
+EXTEND_BY_S = 10.0
+"""While it stops: how often it asks systemd for more time, and for how much."""
+
 UPKEEP_S = 10.0
 PRUNE_EVERY_S = 3600.0
 PRUNE_ROWS = 500
@@ -51,12 +55,14 @@ class Options:
     Attributes:
         socket_path: where the API listens, unless systemd hands a socket over.
         keep_days: how long what everybody has acknowledged is kept.
+        socket_group: who may use the socket beside its owner, unless systemd hands it over.
     """
 
     roster_path: str
     socket_path: str
     state_dir: str
     keep_days: int = 90
+    socket_group: str | None = None
 
 
 class Daemon:
@@ -98,7 +104,7 @@ class Daemon:
             self._listening = opened.enter_context(ExitStack())
             socket = systemd.inherited_socket()
             if socket is None:
-                socket = listener.bind(self._options.socket_path)
+                socket = listener.bind(self._options.socket_path, self._options.socket_group)
                 self._listening.callback(listener.unbind, self._options.socket_path)
             opened.enter_context(socket)
             async with asyncio.TaskGroup() as group:
@@ -149,11 +155,20 @@ class Daemon:
     async def _shut_down(self) -> None:
         log.info("fleetchatd is stopping")
         self._notifier.tell("STOPPING=1")
+        self._notifier.status("stopping: what is under way may end")
+        more_time = self._spawn(self._ask_for_time())
         self._outbox.stop_waiting()
         self._listening.close()
         await self._server.close(ANSWERS_GRACE_S)
         async with self._reloading:  # one that is under way ends first, and none begins any more
             await self._link.stop()
+        more_time.cancel()
+
+    async def _ask_for_time(self) -> None:
+        """Have systemd wait while this loop turns, however short its TimeoutStopSec= is."""
+        while True:
+            self._notifier.tell(f"EXTEND_TIMEOUT_USEC={EXTEND_BY_S * 1_000_000:.0f}")
+            await asyncio.sleep(EXTEND_EVERY_S)
 
     # -- reload -------------------------------------------------------------------------------
 
@@ -251,6 +266,7 @@ class Daemon:
         report(
             f"the connector is {health.status}",
             fleetchat_connector=kind,
+            fleetchat_status=health.status,
             receiving=health.receiving,
             detail=health.detail,
         )
@@ -305,10 +321,14 @@ class Daemon:
             log.warning("cannot prune the journal", reason=str(error))
 
     async def _feed_watchdog(self, interval_s: float) -> None:
-        """Tell systemd that this loop turns; nothing remote can keep it from that."""
-        while True:
+        """Tell systemd that our own loops turn; nothing remote can keep them from that.
+
+        This is one of them. The other is the journal's thread.
+        """
+        while self._journal.running:
             self._notifier.tell("WATCHDOG=1")
             await asyncio.sleep(interval_s)
+        log.error("the journal's thread is gone: leaving it to the watchdog to start all anew")
 
 
 def _looked_at(committed: asyncio.Future[None]) -> None:

@@ -1,8 +1,9 @@
 """One record an event, on standard error or in the systemd journal with native fields.
 
-Every record is a plain sentence with fields beside it. Fields whose names begin with `fleetchat_`
-become native journal fields. A text of a message is logged at debug level alone; a secret never:
-what `hide` was told is cut out of whatever reaches a renderer, in case a library quotes it.
+Every record is a plain sentence with fields beside it. In the journal the sentence shows them all,
+and those whose names begin with `fleetchat_` are native fields besides. A text of a message is
+logged at debug level alone; a secret never: what `hide` was told is cut out of whatever reaches a
+renderer, in case a library quotes it.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ FORMATS: tuple[LogFormat, ...] = ("auto", "console", "json", "journal")
 LEVELS = ("debug", "info", "warning", "error")
 
 IDENTIFIER = "fleetchatd"
+OWN = "fleetchat_"
 PRIORITIES = {"critical": 2, "error": 3, "warning": 4, "notice": 5, "info": 6, "debug": 7}
 """syslog's priorities, as sd-daemon(3) has them."""
 
@@ -37,6 +39,18 @@ Fields = MutableMapping[str, Any]
 def hide(secret: str) -> None:
     """Never let this value into a record."""
     _secrets.add(secret)
+
+
+def last_words(sentence: str, log_format: LogFormat) -> None:
+    """Record why the process ends at once, as an error.
+
+    journald looks up which unit a native record came from when it reads it, and the process may
+    have ended by then; of what comes through standard error it knows from the beginning.
+    """
+    if log_format in ("auto", "journal") and _stderr_is_journal():
+        print(f"<{PRIORITIES['error']}>{_text(sentence)}", file=sys.stderr)
+    else:
+        structlog.get_logger(IDENTIFIER).error(sentence)
 
 
 def configure(log_format: LogFormat, level: str) -> None:
@@ -134,8 +148,8 @@ def _native(fields: Fields) -> list[tuple[str, str | int]]:
     sentence = _text(fields.pop("event", ""))
     traceback = fields.pop("exception", None)
     present = {name: _text(value) for name, value in fields.items() if value is not None}
-    own = [(name.upper(), value) for name, value in present.items() if _is_own(name)]
-    shown = ", ".join(f"{name}: {value}" for name, value in present.items() if not _is_own(name))
+    own = [(name.upper(), value) for name, value in present.items() if name.startswith(OWN)]
+    shown = ", ".join(f"{name.removeprefix(OWN)}: {value}" for name, value in present.items())
     message = f"{sentence} ({shown})" if shown else sentence
     return [
         ("MESSAGE", message if traceback is None else f"{message}\n{_text(traceback)}"),
@@ -143,10 +157,6 @@ def _native(fields: Fields) -> list[tuple[str, str | int]]:
         ("SYSLOG_IDENTIFIER", IDENTIFIER),
         *own,
     ]
-
-
-def _is_own(name: str) -> bool:
-    return name.startswith("fleetchat_")
 
 
 def _text(value: object) -> str:

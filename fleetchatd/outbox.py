@@ -337,8 +337,9 @@ class Outbox:
             f"message {message.state.value}",
             fleetchat_message_id=message.id,
             fleetchat_thread_id=message.draft.thread_id,
-            remote_id=message.remote_id,
-            attempts=message.attempts,
+            fleetchat_state=message.state.value,
+            fleetchat_attempts=message.attempts,
+            fleetchat_remote_id=message.remote_id,
             error=message.error,
         )
         for waiter in self._waiters.pop(message.id, ()):

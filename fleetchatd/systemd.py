@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
+from contextlib import suppress
 
 import sdnotify
 
@@ -11,6 +13,10 @@ from fleetchatd.errors import FleetchatError
 
 FIRST_FD = 3
 """The first inherited descriptor (sd_listen_fds(3))."""
+
+NOT_RUNNING = "not-running"
+REQUEST_S = 0.2
+"""How long a client that is turned away may take to say what it wanted, in seconds."""
 
 
 class Notifier:
@@ -55,14 +61,47 @@ def inherited_socket() -> socket.socket | None:
     if os.environ.get("LISTEN_PID") != str(os.getpid()) or not count.isdecimal() or not int(count):
         return None
     try:
-        found = socket.socket(fileno=FIRST_FD)
+        found = socket.socket(fileno=os.dup(FIRST_FD))  # it stays open itself, for `turn_away`
     except OSError as error:
         raise _not_ours(error.strerror or str(error)) from None
     if not _listens(found):
-        found.detach()
+        found.close()
         raise _not_ours("it is not a listening Unix stream socket")
     os.set_inheritable(FIRST_FD, False)
     return found
+
+
+def turn_away(reason: str) -> None:
+    """Answer 503 to those who wait on the socket that systemd opened for us, if it did.
+
+    Left waiting, they would have systemd start a daemon that cannot run again at once, and again.
+    """
+    try:
+        waiting = inherited_socket()
+    except FleetchatError:
+        return
+    if waiting is None:
+        return
+    answer = _unavailable(reason)
+    with waiting, suppress(BlockingIOError):  # when nobody waits any more
+        waiting.setblocking(False)
+        while True:
+            client, _ = waiting.accept()
+            with client, suppress(OSError):
+                client.settimeout(REQUEST_S)
+                client.recv(1 << 16)  # closed unread, it would look like a broken connection
+                client.sendall(answer)
+
+
+def _unavailable(reason: str) -> bytes:
+    """A whole HTTP answer (RFC 9457)."""
+    problem = {"title": "Service Unavailable", "status": 503, "detail": reason, "kind": NOT_RUNNING}
+    body = json.dumps(problem).encode()
+    head = (
+        "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/problem+json\r\n"
+        f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+    )
+    return head.encode() + body
 
 
 def _listens(found: socket.socket) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import grp
 import os
 import socket
 import stat
@@ -16,6 +17,7 @@ from aiohttp import web
 from fleetchatd.errors import AlreadyRunningError, FleetchatError
 
 SOCKET_MODE = 0o600
+GROUP_SOCKET_MODE = 0o660
 
 _UCRED = struct.Struct("3i")
 
@@ -36,10 +38,14 @@ def peer_of(request: web.BaseRequest) -> Peer:
     return Peer(pid, uid)
 
 
-def bind(path: str) -> socket.socket:
+def bind(path: str, group: str | None = None) -> socket.socket:
     """Make the socket at `path`, mode 0600 from the start under any umask.
 
     A socket that nobody listens on any more is replaced.
+
+    Args:
+        path: in a folder that not everybody may write to; it is made at need.
+        group: may use it, too: then it has mode 0660 from the moment it listens.
 
     Raises:
         AlreadyRunningError: somebody listens on it.
@@ -51,7 +57,13 @@ def bind(path: str) -> socket.socket:
         _remove_stale(path)
         with umask(0o777 & ~SOCKET_MODE):
             listener.bind(path)
+        if group is not None:
+            _share(path, group)
         listener.listen(1024)
+    except LookupError:
+        listener.close()
+        unbind(path)
+        raise _cannot(path, f"there is no group {group}") from None
     except OSError as error:
         listener.close()
         raise _cannot(path, error.strerror or str(error)) from error
@@ -59,6 +71,13 @@ def bind(path: str) -> socket.socket:
         listener.close()
         raise
     return listener
+
+
+def _share(path: str, group: str) -> None:
+    number = grp.getgrnam(group).gr_gid
+    if os.stat(path).st_gid != number:  # a sandbox may forbid a change even to what it is
+        os.chown(path, -1, number)
+    os.chmod(path, GROUP_SOCKET_MODE)
 
 
 def unbind(path: str) -> None:

@@ -217,6 +217,10 @@ class Journal(Protocol):
         """Remove what is older than a Unix time and that nobody needs; how much it was."""
 
     @property
+    def running(self) -> bool:
+        """Whether what runs of it beside the event loop does; else nothing is ever committed."""
+
+    @property
     def error(self) -> str | None:
         """Why writing fails at present, or None."""
 

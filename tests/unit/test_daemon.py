@@ -79,3 +79,17 @@ def test_read_is_what_the_orchestrators_subscriber_acknowledged_or_else_any(
         daemon._acknowledged(name, seq)
     assert daemon._receipt_seq == read
     assert daemon._receipt.is_set() == bool(read)
+
+
+async def test_the_watchdog_is_fed_while_the_journals_thread_is_there(tmp_path: Path) -> None:
+    daemon: Any = Daemon(Options("roster.yaml", "s.sock", str(tmp_path)))
+    daemon._journal = SimpleNamespace(running=True)
+    told: list[str] = []
+
+    def tell(line: str) -> None:
+        told.append(line)
+        daemon._journal.running = len(told) < 3
+
+    daemon._notifier = SimpleNamespace(tell=tell)
+    await daemon._feed_watchdog(0.001)
+    assert told == ["WATCHDOG=1"] * 3

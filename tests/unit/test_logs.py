@@ -157,14 +157,14 @@ def journald(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[socket
         yield made
 
 
-def test_the_journal_gets_native_fields_and_the_others_in_the_sentence(
+def test_the_journal_gets_native_fields_and_all_of_them_in_the_sentence(
     configure: Configure, journald: socket.socket
 ) -> None:
     raw = configure("journal")
     log().info("message accepted", fleetchat_message_id="m1", fleetchat_peer_pid=7, attempts=2)
     fields = dict(line.split("=", 1) for line in journald.recv(9999).decode().splitlines())
     assert fields == {
-        "MESSAGE": "message accepted (attempts: 2)",
+        "MESSAGE": "message accepted (message_id: m1, peer_pid: 7, attempts: 2)",
         "PRIORITY": "6",
         "SYSLOG_IDENTIFIER": "fleetchatd",
         "FLEETCHAT_MESSAGE_ID": "m1",

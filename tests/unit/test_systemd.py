@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -122,7 +124,28 @@ def test_a_listening_unix_socket_is_taken_and_not_handed_on(
         assert taken is not None
         assert taken.getsockname() == str(tmp_path / "s")
         assert not os.get_inheritable(made.fileno())
-        taken.detach()
+        taken.close()
+
+
+def test_who_waits_for_a_daemon_that_cannot_run_is_told_why(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    offer(monkeypatch, {"LISTEN_FDS": "1", "LISTEN_PID": "own"})
+    with socket.socket(socket.AF_UNIX) as made, ExitStack() as clients:
+        made.bind(str(tmp_path / "s"))
+        made.listen()
+        monkeypatch.setattr(systemd, "FIRST_FD", made.fileno())
+        waiting = [clients.enter_context(socket.socket(socket.AF_UNIX)) for _ in range(3)]
+        for client in waiting:
+            client.connect(str(tmp_path / "s"))
+        waiting[0].send(b"POST /v1/messages HTTP/1.1\r\n\r\n")
+        waiting[1].close()
+        systemd.turn_away("roster.yaml:3: no")
+        answer = waiting[0].recv(9999)
+    assert answer.startswith(b"HTTP/1.1 503 ")
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert f"Content-Length: {len(body)}".encode() in head
+    assert json.loads(body)["detail"] == "roster.yaml:3: no"
 
 
 @pytest.mark.parametrize("what", ["file", "closed", "tcp", "datagram", "not listening"])

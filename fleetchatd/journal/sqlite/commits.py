@@ -74,6 +74,11 @@ class GroupCommit:
         self._thread = threading.Thread(target=self._sync, name="journal-commit", daemon=True)
         self._thread.start()
 
+    @property
+    def running(self) -> bool:
+        """Whether its thread is there."""
+        return self._thread.is_alive()
+
     def post(self, statements: Callable[[], T], done: Done[T], *, lazy: bool = False) -> None:
         """Run statements in the next group.
 

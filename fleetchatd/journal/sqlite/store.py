@@ -138,6 +138,11 @@ class Store:
         return self.tail.last_seq
 
     @property
+    def running(self) -> bool:
+        """Whether the thread that waits for the disk is there."""
+        return self.commits.running
+
+    @property
     def error(self) -> str | None:
         """Why the last group failed, or None if it did not."""
         return str(self.commits.error) if self.commits.error else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import grp
 import os
 import socket
 import stat
@@ -39,6 +40,19 @@ def test_a_folder_of_ones_own_stays_as_it_is(tmp_path: Path) -> None:
     tmp_path.chmod(0o755)
     with listener.bind(str(tmp_path / "s.sock")):
         assert mode(tmp_path) == 0o755
+
+
+def test_a_group_may_use_it_from_the_moment_it_listens(tmp_path: Path) -> None:
+    path = tmp_path / "s.sock"
+    with listener.bind(str(path), grp.getgrgid(os.getgid()).gr_name):
+        assert mode(path) == 0o660
+        assert path.stat().st_gid == os.getgid()
+
+
+def test_a_group_that_is_not_there_is_named_and_no_socket_left(tmp_path: Path) -> None:
+    with pytest.raises(FleetchatError, match=r"cannot make the socket .*there is no group nobodys"):
+        listener.bind(str(tmp_path / "s.sock"), "nobodys")
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("open_mode", [0o777, 0o1777, 0o702])

@@ -1,0 +1,62 @@
+"""A token that only root can read reaches the daemon, and nobody else."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from tests.fakes.homeserver import FakeMatrixRoom
+from tests.harness.synapse_install import REPOSITORY
+from tests.harness.systemd_lab import USER
+from tests.harness.systemd_service import Service, SystemService, UserService
+
+EXAMPLES = REPOSITORY / "systemd" / "examples"
+TOKEN_FILE = "/etc/fleetchatd/matrix_access_token"
+ENCRYPT = f"systemd-creds encrypt --name=matrix_access_token - {TOKEN_FILE}.cred"
+
+
+async def authenticated(service: Service) -> dict[str, Any]:
+    await service.start()
+    return await service.api.wait_health(lambda health: health["connector"]["authenticated"])
+
+
+@pytest.mark.parametrize("example", ["credential.conf", "credential-encrypted.conf"])
+async def test_the_examples_give_the_system_service_its_token(
+    system: SystemService, fake: FakeMatrixRoom, example: str
+) -> None:
+    token = fake.bot.access_token
+    await system.configure("matrix", **fake.settings)
+    text = await asyncio.to_thread((EXAMPLES / example).read_text)
+    if "encrypted" in example:
+        assert f"#     {ENCRYPT}\n" in text  # what it says to type is what is typed here
+        await system.lab.run("sh", "-c", f"printf %s '{token}' | {ENCRYPT}")
+    else:
+        system.lab.path(TOKEN_FILE).write_text(token)
+        system.lab.path(TOKEN_FILE).chmod(0o600)
+    await system.drop_in(text)
+    await authenticated(system)
+    shown = await system.systemctl("show", "fleetchatd")
+    assert token not in shown
+    assert token not in str(await system.records())
+
+
+async def test_a_users_service_gets_its_token_from_a_file_of_that_user(
+    user: UserService, fake: FakeMatrixRoom
+) -> None:
+    await user.configure("matrix", **fake.settings)
+    path = f"/home/{USER}/token"
+    user.lab.path(path).write_text(fake.bot.access_token)
+    await user.lab.run("chown", USER, path)
+    await user.lab.run("chmod", "600", path)
+    await user.drop_in(f"[Service]\nLoadCredential=matrix_access_token:{path}\n")
+    await authenticated(user)
+
+
+async def test_a_token_that_is_missing_is_a_matter_for_a_person(system: SystemService) -> None:
+    settings = {"homeserver_url": "http://127.0.0.1:9", "user_id": "@a:b.c", "room_id": "!r:b.c"}
+    await system.configure("matrix", **settings)
+    await system.systemctl("start", "fleetchatd", code=1)
+    assert await system.show("ExecMainStatus") == "78"
+    await system.logged("cannot find the secret matrix_access_token", "PRIORITY=3")

@@ -1,0 +1,94 @@
+"""What the documents say to type does what they say."""
+
+from __future__ import annotations
+
+import re
+
+from tests.fakes import faults
+from tests.fakes.homeserver import FakeMatrixRoom
+from tests.harness.documents import blocks
+from tests.harness.systemd_lab import USER
+from tests.harness.systemd_service import SystemService, UserService
+from tests.harness.waiting import eventually
+
+
+async def ask(service: SystemService, query: str, **words: str) -> str:
+    """Type a query of the documents, with its variables set; it must find something."""
+    settings = [f"{name}={value}" for name, value in words.items()]
+    typed = query.replace("journalctl ", "journalctl --no-pager --quiet ", 1)
+    answer = await service.lab.run("env", *settings, "sh", "-c", typed)
+    assert answer, f"{query} finds nothing"
+    return answer
+
+
+async def eventful_life(service: SystemService, fake: FakeMatrixRoom) -> tuple[str, str]:
+    """One of everything that is asked for; gives a message's id and its thread's."""
+    await service.make_hangable()
+    await service.speak_in(fake)
+    await service.start()
+    await service.api.wait_health(lambda health: health["connector"]["receiving"])
+    fake.server.fail("PUT", "*/send/*", faults.refuse(413, "M_TOO_LARGE", "too much"))
+    await service.fleetchat("send", "--wait", "10", "not this one", code=1)
+    thread = await fake.human.say("a thread")
+    fake.server.fail("PUT", "*/send/*", faults.html(502))
+    sent = await service.fleetchat("send", "--wait", "20", "--thread", thread, "hello")
+    await service.configure("memory", ecko=True)
+    await service.systemctl("reload", "fleetchatd", code=1)
+    await service.configure("matrix", **fake.settings)
+    await service.hang()
+    await service.restarted(1)
+    return sent.strip(), thread
+
+
+async def test_the_ten_questions_have_answers(system: SystemService, fake: FakeMatrixRoom) -> None:
+    queries = [block for block in blocks("systemd.md", "sh") if block.startswith("journalctl")]
+    assert len(queries) == 10
+    message_id, thread = await eventful_life(system, fake)
+    await system.lab.run("journalctl", "--sync")
+    words = {"ID": message_id, "THREAD": thread, "SENDER": "0"}
+    answers = [await ask(system, query, **words) for query in queries]
+    expected = [
+        r"(?s)message accepted.*cannot send yet.*message delivered \(.*attempts: 2",
+        r'"FLEETCHAT_PEER_UID":"0"',
+        r"message accepted.*peer_uid: 0",
+        r"message failed.*too much",
+        rf"message delivered.*{re.escape(thread)}",
+        r"the connector is ok.*",
+        r"cannot reload the roster: .*ecko",
+        r"code=(killed|dumped), status=6/ABRT",
+        r"the_loop_is_stuck_here",
+        r"fleetchatd is ready",
+    ]
+    for query, pattern, answer in zip(queries, expected, answers, strict=True):
+        assert re.search(pattern, answer), f"{query}\n{answer}"
+    assert "not this one" not in "".join(answers)
+
+
+async def test_an_agents_unit_finds_the_daemon_ready(user: UserService) -> None:
+    drop_in, follower = blocks("agents-under-systemd.md", "ini")
+    (user.lab.path(user.units) / "mosaic-agent@.service").write_text(
+        "[Service]\nType=oneshot\nExecStart=/usr/local/bin/fleetchat send 'agent %i is up'\n"
+    )
+    (user.lab.path(user.units) / "on-message.service").write_text(
+        follower.replace("%h/.local/bin/", "/usr/local/bin/").replace(
+            "%h/bin/on-message", "'cat >%h/heard'"
+        )
+    )
+    await user.configure("memory", echo=True)
+    await user.drop_in(drop_in, "mosaic-agent@.service")
+    await user.systemctl("start", "on-message.service")
+
+    async def follows() -> bool:
+        return any(one["connected"] for one in await user.api.subscribers())
+
+    await eventually("the program's subscription", follows)
+    await user.systemctl("start", "mosaic-agent@builder.service")
+    (sent,) = await user.api.history(direction="out")
+    assert sent["text"] == "agent builder is up"
+    heard = user.lab.path(f"/home/{USER}/heard")
+
+    async def said() -> bool:
+        return heard.exists() and "agent builder is up" in heard.read_text()
+
+    await eventually("the echo handed to the program", said)
+    await user.systemctl("stop", "on-message.service")
