@@ -66,6 +66,7 @@ class Link:
             secret=self._secret,
             store_secret=self._store_secret,
             health_changed=changed,
+            is_sent=lambda remote_id: journal.is_sent(self.connector.target, remote_id),
         )
         self.connector: Connector = registry.connector_class(roster.connector_kind).create(
             roster.connector_settings, self.context

@@ -46,6 +46,7 @@ class Context:
         health_changed: to be called after every change of `health()`.
         pauses: the growing pauses between retries, shared by both directions: either one's success
             resets them.
+        is_sent: whether the journal knows a message in the chat, by its id there, as one of ours.
         counts: named counters for `/v1/metrics`, `fleetchatd_NAME_total`.
     """
 
@@ -56,6 +57,7 @@ class Context:
     store_secret: Callable[[str, Secret], None]
     health_changed: Callable[[], None]
     pauses: Pauses = field(default_factory=Pauses)
+    is_sent: Callable[[str], bool] = lambda _: False
     counts: Counter[str] = field(default_factory=Counter)
 
 

@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from tests.contract.drivers import Driver, MatrixDriver, MemoryDriver
+from fleetchatd.connectors.discord import budget
+from tests.contract.drivers import DiscordDriver, Driver, MatrixDriver, MemoryDriver
 from tests.contract.stage import Stage
+from tests.fakes.discord.server import FakeDiscord
 from tests.fakes.homeserver import FakeHomeserver
 from tests.fakes.profiles import CONDUIT, SYNAPSE, Profile
 from tests.harness.rooms import MakeRoom
@@ -17,7 +19,7 @@ from tests.harness.rooms import MakeRoom
 MakeDriver = Callable[[AsyncExitStack], Awaitable[Driver]]
 
 UNBREAKABLE = ("memory", pytest.param("matrix", marks=pytest.mark.synapse))
-BREAKABLE = ("matrix-scripted", "matrix-conduit")
+BREAKABLE = ("matrix-scripted", "matrix-conduit", "discord")
 DRIVERS = (*UNBREAKABLE, *BREAKABLE)
 
 
@@ -31,6 +33,14 @@ def scripted(profile: Profile) -> MakeDriver:
 
 async def memory(stack: AsyncExitStack) -> Driver:
     return MemoryDriver()
+
+
+async def discord(stack: AsyncExitStack) -> Driver:
+    server = await stack.enter_async_context(FakeDiscord())
+    # Every life identifies: the rule of five seconds has tests of its own.
+    server.gateway.identify_every_s = 0
+    stack.enter_context(pytest.MonkeyPatch.context()).setattr(budget, "EVERY_S", 0)
+    return DiscordDriver(server.furnish())
 
 
 @pytest.fixture(params=DRIVERS)
@@ -48,6 +58,7 @@ def make_driver(request: pytest.FixtureRequest) -> MakeDriver:
         "memory": memory,
         "matrix-scripted": scripted(SYNAPSE),
         "matrix-conduit": scripted(CONDUIT),
+        "discord": discord,
     }[request.param]
 
 
