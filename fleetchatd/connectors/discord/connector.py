@@ -84,7 +84,7 @@ class DiscordConnector:
         self._channel_id: str = settings["channel_id"]
         self._token = context.secret(SECRETS[0])
         self._standing = Standing(None if allowed is None else frozenset(allowed))
-        self._health = self._standing.health()
+        self._shown = self._standing.health()
         self._gateway = Gateway(Budget(context.state_dir), context.pauses, self)
         self._outgoing = Outgoing(self._channel_id, context.is_sent)
         self._rest: Rest | None = None
@@ -107,11 +107,11 @@ class DiscordConnector:
 
     def health(self) -> ConnectorHealth:
         """What it can truthfully say of itself now."""
-        return self._health
+        return self._standing.health()
 
     def _show(self) -> None:
-        before, self._health = self._health, self._standing.health()
-        if not self._health.same_as(before):
+        before, self._shown = self._shown, self._standing.health()
+        if not self._shown.same_as(before):
             self._context.health_changed()
 
     async def close(self) -> None:
@@ -291,7 +291,9 @@ class DiscordConnector:
             A commit to wait for, now or later.
         """
         first = self._line[0]
-        if first.name in _SAID and self._intake is not None:
+        if self._intake is None and first.name not in _CATCHING_UP:
+            await self._look(rest, inbox)
+        if self._intake is not None and first.name in _SAID:
             return await self._take(self._intake)
         if first.name in _CATCHING_UP:
             await self._catch_up(rest, inbox)
@@ -301,9 +303,9 @@ class DiscordConnector:
             await self._learn_threads(rest, first.data, gone=first.name == "THREAD_DELETE")
         elif first.name == "GUILD_CREATE":
             self._learn_guild(first.data)
-        elif first.name not in _SAID:
+        else:
             await self._look(rest, inbox)
-        self._leave_line(1)
+        self._leave_line(first)
         return None
 
     async def _take(self, intake: Intake) -> asyncio.Future[None] | None:
@@ -312,13 +314,15 @@ class DiscordConnector:
         for dispatch in said:
             await intake.find_place(dispatch)
         # Nothing may be awaited between the two: a cancel would lose what has left the line.
-        self._leave_line(len(said))
+        self._leave_line(*said)
         return intake.take(said)
 
-    def _leave_line(self, count: int) -> None:
-        for _ in range(count):
-            done = self._line.popleft()
-            self._taken = (done.session_id, done.seq)
+    def _leave_line(self, *done: Dispatch) -> None:
+        """These are worked off; they may have left the line already, when it was too long."""
+        for dispatch in done:
+            if self._line and self._line[0] is dispatch:
+                self._line.popleft()
+            self._taken = (dispatch.session_id, dispatch.seq)
 
     async def _look(self, rest: Rest, inbox: Inbox) -> None:
         """See how the channel stands now.
