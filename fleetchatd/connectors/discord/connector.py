@@ -9,6 +9,7 @@ subscribe:  sign in ─▶ gateway.run ──heard──▶ in line ──▶ wo
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import time
 from collections import deque
@@ -243,27 +244,21 @@ class DiscordConnector:
         self._catch_up_at = float("inf")  # until the gateway is ready
         while True:
             self._news.clear()
-            wait_s = None
             try:
-                while self._line:
+                while self._line or loop.time() >= self._catch_up_at:
                     moved = await self._next(rest, inbox)
                     if moved is not None:
                         committing.append(moved)
                         if len(committing) > AT_ONCE:
                             await committing.popleft()
-                if loop.time() >= self._catch_up_at:
-                    await self._catch_up(rest, inbox)
                 self._standing.trouble = None
                 self._show()
             except (RestError, Unusable) as error:
-                wait_s = self._troubled(error)
-                await self._context.pauses.wait(wait_s)
+                await self._context.pauses.wait(self._troubled(error))
                 continue
-            try:
+            with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout_at(self._catch_up_at):
                     await self._news.wait()
-            except TimeoutError:
-                continue
 
     def _troubled(self, error: RestError | Unusable) -> float | None:
         """Show why the line stands still; how long to wait at least, in seconds.
@@ -290,6 +285,10 @@ class DiscordConnector:
         Returns:
             A commit to wait for, now or later.
         """
+        # Before all else: what is said now would move the watermark past what was missed.
+        if asyncio.get_running_loop().time() >= self._catch_up_at:
+            await self._catch_up(rest, inbox)
+            return None
         first = self._line[0]
         if self._intake is None and first.name not in _CATCHING_UP:
             await self._look(rest, inbox)
@@ -322,7 +321,8 @@ class DiscordConnector:
         for dispatch in done:
             if self._line and self._line[0] is dispatch:
                 self._line.popleft()
-            self._taken = (dispatch.session_id, dispatch.seq)
+            if dispatch.session_id == self._taken[0]:
+                self._taken = (dispatch.session_id, dispatch.seq)
 
     async def _look(self, rest: Rest, inbox: Inbox) -> None:
         """See how the channel stands now.
@@ -334,13 +334,15 @@ class DiscordConnector:
         try:
             place = await look_around(rest, self._channel_id)
         except Refused as refusal:
-            if refusal.final and refusal.status in (403, 404):
+            if refusal.final:
                 raise Unusable(no_access(self._channel_id)) from None
             raise
-        self._standing.place, self._standing.unusable = place, None
-        self._standing.reachable = True
+        self._standing.place, self._standing.reachable = place, True
         if place.unusable is not None:
             raise Unusable(place.unusable)
+        if self._standing.unusable is not None:
+            self._standing.unusable = None
+            self._catch_up_at = 0.0  # nobody told us what was said meanwhile
         if self._intake is None:
             allowed, counts = self._standing.allowed, self._context.counts
             gate = Gate(rest.me, allowed, counts, place)

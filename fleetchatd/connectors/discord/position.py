@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import orjson
 
-MARKS = 200
+MARKS = 64
 """So many watermarks are kept; where all is known, one for everything takes their place."""
 
 _EPOCH_MS = 1_420_070_400_000

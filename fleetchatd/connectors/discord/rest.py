@@ -107,16 +107,16 @@ class Rest:
         intents = discord.Intents.none()
         intents.guilds = intents.guild_messages = intents.guild_reactions = True
         intents.message_content = True
-        async with AsyncExitStack() as resources:
+        resources = AsyncExitStack()
+        try:
             client = await resources.enter_async_context(_client(intents, _proxy_for(api_url)))
             # It keeps no picture of the guild: who reads what the gateway tells is intake.py.
             client._connection.parsers.clear()
-            try:
-                user = await client.http.static_login(token)
-            except Exception as error:
-                raise _translated(error) from None
-            return cls(client, resources.pop_all()), user
-        raise AssertionError("an exit stack swallows nothing")
+            user = await client.http.static_login(token)
+        except BaseException as error:
+            await resources.aclose()
+            raise _translated(error) if isinstance(error, Exception) else error from None
+        return cls(client, resources), user
 
     async def close(self) -> None:
         """Close the connections."""

@@ -1,12 +1,23 @@
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import threading
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 import pytest_asyncio
 
 from fleetchatd.connectors.discord import budget, gateway
 from tests.fakes.discord.server import FakeDiscord, FakeDiscordChannel
+
+
+@pytest.fixture(autouse=True)
+def no_heartbeats_left() -> Iterator[None]:
+    """The library beats in a thread of its own, which must end with its connection."""
+    yield
+    for thread in threading.enumerate():
+        if thread.name.startswith("keep-alive-handler"):
+            thread.join(2)
+            assert not thread.is_alive()
 
 
 @pytest.fixture(autouse=True)

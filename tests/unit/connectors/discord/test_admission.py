@@ -182,6 +182,20 @@ async def test_a_channel_that_is_not_there_is_down_until_it_is(
         await later.until_status("ok")
 
 
+async def test_what_was_said_while_we_were_shut_out_is_read_when_we_are_let_in_again(
+    fleet: FakeDiscordChannel, tmp_path: Path
+) -> None:
+    world = fleet.server.world
+    async with wire(fleet, tmp_path).receiving() as wired:
+        world.let_in(fleet.channel, fleet.bot, 0, 0)
+        await wired.until_status("down")
+        fleet.human.say("behind the door")
+        world.let_in(fleet.channel, fleet.bot)
+        fleet.human.say("with the door open")
+        await wired.until_said("behind the door", "with the door open")
+        await wired.until_status("ok")
+
+
 async def test_a_thread_or_another_kind_of_channel_cannot_be_the_channel(
     fleet: FakeDiscordChannel, tmp_path: Path
 ) -> None:

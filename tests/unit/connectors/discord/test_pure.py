@@ -121,8 +121,8 @@ def test_many_watermarks_become_one_and_lose_nothing() -> None:
     position = Position(0)
     for number in range(MARKS + 5):
         position.move(str(number), number + 1)
-    position.settle(100)
-    assert (position.mark("new"), position.mark("150")) == (100, 151)
+    position.settle(40)
+    assert (position.mark("new"), position.mark("60")) == (40, 61)
     assert len(position.marks) <= MARKS
 
 
