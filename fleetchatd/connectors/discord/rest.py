@@ -17,9 +17,10 @@ from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 import discord
+import orjson
 from discord.http import Route
 
-from fleetchatd.connectors.discord.raw import one_line
+from fleetchatd.connectors.discord.raw import mapping_of, one_line, text_of
 
 REQUEST_TIMEOUT_S = 30.0
 CONNECT_TIMEOUT_S = 10.0
@@ -112,7 +113,7 @@ class Rest:
             client = await resources.enter_async_context(_client(intents, _proxy_for(api_url)))
             # It keeps no picture of the guild: who reads what the gateway tells is intake.py.
             client._connection.parsers.clear()
-            user = await client.http.static_login(token)
+            user = _parsed(await client.http.static_login(token))
         except BaseException as error:
             await resources.aclose()
             raise _translated(error) if isinstance(error, Exception) else error from None
@@ -149,11 +150,22 @@ class Rest:
             more["params"] = dict(query)
         timeout = aiohttp.ClientTimeout(REQUEST_TIMEOUT_S, sock_connect=CONNECT_TIMEOUT_S)
         try:
-            return await self.client.http.request(
+            answer = await self.client.http.request(
                 Route(method, path, **places), timeout=timeout, allow_redirects=False, **more
             )
         except Exception as error:
             raise _translated(error) from None
+        return _parsed(answer)
+
+
+def _parsed(answer: Any) -> Any:
+    """An answer's JSON. The library leaves it as text if its type has a charset behind it."""
+    if not isinstance(answer, str):
+        return answer
+    try:
+        return orjson.loads(answer) if answer else None
+    except orjson.JSONDecodeError:
+        return answer
 
 
 def _client(intents: discord.Intents, proxy: str | None) -> discord.Client:
@@ -186,7 +198,11 @@ def _translated(error: Exception) -> RestError:
         pause_s = min(error.retry_after, LONGEST_PAUSE_S)
         return Refused(429, 0, "and wants us to wait", retry_after_s=pause_s)
     if isinstance(error, discord.HTTPException):
-        return Refused(error.status, error.code, one_line(error.text), _retry_after_s(error))
+        code, text = error.code, error.text
+        told = mapping_of(_parsed(text)) if code == 0 else {}
+        if isinstance(told.get("code"), int):
+            code, text = told["code"], text_of(told.get("message"))
+        return Refused(error.status, code, one_line(text), _retry_after_s(error))
     return Unreachable(why(error), never_sent=_never_sent(error))
 
 

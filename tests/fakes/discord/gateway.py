@@ -149,6 +149,11 @@ class Gateway:
         for line in list(self.lines):
             line.send({"op": op, "d": data, "s": None, "t": None})
 
+    def garble(self, text: str) -> None:
+        """Send anything at all in the place of a frame."""
+        for line in list(self.lines):
+            line.send_text(text)
+
     def forget_sessions(self) -> None:
         """Whoever resumes from now on gets op 9."""
         for session in self.sessions.values():
@@ -277,7 +282,7 @@ class Line:
         self._socket = socket
         self._request = request
         self._query = request.query
-        self._frames: asyncio.Queue[Json] = asyncio.Queue()
+        self._frames: asyncio.Queue[str] = asyncio.Queue()
         self._packer = zlib.compressobj() if self._packs else None
         self._times: list[float] = []
 
@@ -286,8 +291,12 @@ class Line:
         return self._query.get("compress") == "zlib-stream"
 
     def send(self, frame: Json) -> None:
+        # Escaped to ASCII, so that a lone surrogate can be sent.
+        self.send_text(json.dumps(frame))
+
+    def send_text(self, text: str) -> None:
         if not self.mute:
-            self._frames.put_nowait(frame)
+            self._frames.put_nowait(text)
 
     async def close(self, code: int) -> None:
         self._detach()
@@ -328,7 +337,7 @@ class Line:
 
     async def _write(self) -> None:
         while True:
-            text = json.dumps(await self._frames.get())
+            text = await self._frames.get()
             with suppress(ConnectionError):  # the reader sees it, too
                 if self._packer is None:
                     await self._socket.send_str(text)

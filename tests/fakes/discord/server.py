@@ -63,6 +63,7 @@ class FakeDiscord:
         limits: the rate limits.
         calls: every request it ever got, in order; connections to the gateway are not among them.
         refusing_tokens: every token is refused.
+        mime: the type of answers; Discord's own says nothing of a charset.
     """
 
     def __init__(self) -> None:
@@ -71,6 +72,7 @@ class FakeDiscord:
         self.limits = Limits()
         self.calls: list[Call] = []
         self.refusing_tokens = False
+        self.mime = "application/json"
         self.world.happened = self.gateway.happened
         self._faults: list[Fault] = []
         self._runner: web.AppRunner | None = None
@@ -182,7 +184,10 @@ class FakeDiscord:
         except ConnectionDropped as dropped:
             return await cut(request, dropped.partial)
         call.status = answer.status
-        return web.Response(status=answer.status, body=answer.body, headers=answer.headers)
+        headers = dict(answer.headers)
+        if headers.get("Content-Type") == "application/json":
+            headers["Content-Type"] = self.mime
+        return web.Response(status=answer.status, body=answer.body, headers=headers)
 
     async def _answer(self, call: Call) -> Answer:
         try:

@@ -341,3 +341,36 @@ async def test_a_receiver_that_begins_again_resumes_where_it_had_handed_over(
         await wired.until(lambda: wired.inbox.of_type("reaction"))
     assert wired.connector is rest
     assert len(fleet.server.gateway.identifies) == 1
+
+
+GARBAGE = (
+    *("", "[", "null", "7", "[]", "{}", '{"op": "x"}', '{"op": 10, "d": {}}', '{"op": 9}'),
+    *('{"op": 0, "t": 5, "s": "x", "d": []}', '{"op": 0, "t": "RESUMED", "s": 3, "d": null}'),
+    *('{"op": 0, "t": "MESSAGE_CREATE", "s": 4, "d": null}', '{"op": 0, "t": "READY", "s": 5}'),
+    *('{"op": 0, "t": "GUILD_CREATE", "s": 4, "d": {"channels": 5, "threads": [[]]}}',),
+    *('{"op": 0, "t": "THREAD_LIST_SYNC", "s": 4, "d": {"threads": [7]}}', '{"op": 10, "d": []}'),
+    *('{"op": 0, "t": "MESSAGE_CREATE", "s": 4, "d": {"id": "\\ud800", "guild_id": {}}}',),
+)
+
+
+@pytest.mark.parametrize("text", GARBAGE)
+async def test_garbage_from_the_gateway_is_an_outage_and_no_more(
+    fleet: FakeDiscordChannel, tmp_path: Path, text: str
+) -> None:
+    async with wire(fleet, tmp_path).receiving() as wired:
+        fleet.server.gateway.garble(text)
+        fleet.human.say("hello")
+        await wired.until_said("hello")
+        await wired.until_status("ok")
+
+
+async def test_a_server_that_names_the_charset_of_its_json_is_understood(
+    fleet: FakeDiscordChannel, tmp_path: Path
+) -> None:
+    fleet.server.mime = "application/json; charset=utf-8"
+    async with wire(fleet, tmp_path).receiving() as wired:
+        fleet.human.say("one")
+        await wired.until_said("one")
+    fleet.human.say("two")
+    async with wire(fleet, tmp_path, wired.inbox).receiving() as again:
+        await again.until_said("one", "two")

@@ -199,6 +199,21 @@ async def test_what_is_no_thread_of_ours_is_refused_and_nothing_is_sent_anywhere
 # -- refusals
 
 
+async def test_refusals_of_a_server_that_names_a_charset_are_understood(
+    fleet: FakeDiscordChannel, tmp_path: Path
+) -> None:
+    fleet.server.mime = "application/json; charset=utf-8"
+    async with wire(fleet, tmp_path).receiving() as wired:
+        header = fleet.human.say("Which one?")
+        await wired.connector.send(part("this", thread_id=header))
+        with pytest.raises(SendRefused, match="no such message"):
+            await wired.connector.send(part("x", thread_id="123"))
+        fleet.server.fail("POST", POSTS, slow_down(7.0))
+        with pytest.raises(SendDeferred) as error:
+            await wired.connector.send(part("x"))
+        assert error.value.retry_after_s == 7.0
+
+
 @pytest.mark.parametrize(
     ("action", "outcome"),
     [
