@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import itertools
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
@@ -23,10 +22,19 @@ from fleetchatd.connectors.discord import split
 from fleetchatd.connectors.discord.budget import Budget
 from fleetchatd.connectors.discord.gate import Gate
 from fleetchatd.connectors.discord.gateway import Fatal, Gateway, unwelcome
-from fleetchatd.connectors.discord.intake import Dispatch, Intake, look_around
+from fleetchatd.connectors.discord.intake import Intake, look_around
+from fleetchatd.connectors.discord.line import (
+    CATCHING_UP,
+    OVERFLOW,
+    SAID,
+    THREADS,
+    Dispatch,
+    Line,
+    concerns,
+)
 from fleetchatd.connectors.discord.outgoing import NoAccess, Outgoing, Unwelcome
 from fleetchatd.connectors.discord.place import no_access
-from fleetchatd.connectors.discord.position import Mark, Position, greatest
+from fleetchatd.connectors.discord.position import Mark, Position
 from fleetchatd.connectors.discord.raw import KIND, id_of, list_of, mapping_of
 from fleetchatd.connectors.discord.rest import Refused, Rest, RestError, Unreachable
 from fleetchatd.connectors.discord.settings import SCHEMA, SECRETS
@@ -37,31 +45,9 @@ from fleetchatd.model import ConnectorHealth, Format, OutboundPart, SendResult
 CATCH_UP_EVERY_S = 600.0
 """How often the history is asked for what the gateway did not tell, in seconds."""
 
-HELD = 10_000
-"""So many dispatches wait in line; beyond that the history tells what they said."""
-
-TOGETHER = 100
-"""So many dispatches are journalled at once."""
-
 AT_ONCE = 4
 """How many batches may wait for the disk while the next one is read."""
 
-_OVERFLOW = "OVERFLOW"  # no dispatch of Discord's: more came than could be held
-_CATCHING_UP = frozenset({"READY", "RESUMED", _OVERFLOW})
-_RULES = frozenset({"CHANNEL_UPDATE", "CHANNEL_CREATE", "CHANNEL_DELETE"})
-_GUILD_RULES = frozenset(
-    {"GUILD_UPDATE", "GUILD_DELETE", "GUILD_ROLE_CREATE", "GUILD_ROLE_UPDATE", "GUILD_ROLE_DELETE"}
-)
-_THREADS = frozenset({"THREAD_CREATE", "THREAD_UPDATE", "THREAD_DELETE", "THREAD_LIST_SYNC"})
-_SAID = frozenset(
-    {
-        "MESSAGE_CREATE",
-        "MESSAGE_UPDATE",
-        "MESSAGE_DELETE",
-        "MESSAGE_DELETE_BULK",
-        "MESSAGE_REACTION_ADD",
-    }
-)
 _DEFAULT_API_URL: str = SCHEMA["properties"]["api_url"]["default"]
 
 log = structlog.get_logger("fleetchatd.connector")
@@ -90,9 +76,8 @@ class DiscordConnector:
         self._outgoing = Outgoing(self._channel_id, context.is_sent)
         self._rest: Rest | None = None
         self._intake: Intake | None = None
-        self._line: deque[Dispatch] = deque()
+        self._line = Line()
         self._news = asyncio.Event()
-        self._taken = ("", 0)
         self._catch_up_at = 0.0
 
     @classmethod
@@ -130,40 +115,24 @@ class DiscordConnector:
     def heard(self, name: str, data: Mapping[Any, Any], session_id: str, seq: int) -> None:
         """Put a dispatch in line, if it may concern us."""
         dispatch = Dispatch(name, data, session_id, seq)
+        place, intake = self._standing.place, self._intake
+        if not concerns(
+            dispatch,
+            channel_id=self._channel_id,
+            guild_id=None if place is None else place.guild_id,
+            me=None if self._rest is None else self._rest.me,
+            elsewhere=(lambda _: False) if intake is None else intake.is_elsewhere,
+        ):
+            return
         if name in ("READY", "RESUMED"):
             self._standing.connected = self._standing.reachable = True
             self._standing.lost = None
-            if name == "READY":
-                self._standing.caught_up = False
-                self._taken = (session_id, seq)
-        elif not self._concerns_us(dispatch):
-            return
-        if len(self._line) >= HELD:
-            self._line.clear()
-            dispatch = dispatch._replace(name=_OVERFLOW)
-        self._line.append(dispatch)
-        if name not in _SAID:
+            self._standing.caught_up = self._standing.caught_up and name == "RESUMED"
+        self._line.join(dispatch)
+        if name not in SAID:
             self._context.pauses.succeeded()  # what could not be used may be usable now
         self._news.set()
         self._show()
-
-    def _concerns_us(self, dispatch: Dispatch) -> bool:
-        name, data = dispatch.name, dispatch.data
-        place = self._standing.place
-        guild_id = None if place is None else place.guild_id
-        if name in _SAID:
-            elsewhere = data.get("channel_id")
-            return self._intake is None or not self._intake.is_elsewhere(elsewhere)
-        if name in _RULES:
-            return data.get("id") == self._channel_id
-        if name in _GUILD_RULES:
-            return guild_id is None or guild_id in (data.get("id"), data.get("guild_id"))
-        if name == "GUILD_CREATE":  # comes after READY, when we are let in, and after an outage
-            return guild_id in (None, data.get("id"))
-        if name == "GUILD_MEMBER_UPDATE":
-            user = mapping_of(data.get("user")).get("id")
-            return self._rest is not None and user == self._rest.me
-        return name in _THREADS
 
     def acknowledged(self) -> None:
         """Something came: the connection lives."""
@@ -183,7 +152,7 @@ class DiscordConnector:
         self._line.clear()
         self._intake = None
         self._standing.connected = self._standing.caught_up = False
-        self._gateway.rewind(*self._taken)
+        self._gateway.rewind(*self._line.taken)
         while True:
             wait_s = None
             try:
@@ -289,40 +258,32 @@ class DiscordConnector:
         if asyncio.get_running_loop().time() >= self._catch_up_at:
             await self._catch_up(rest, inbox)
             return None
-        first = self._line[0]
-        if self._intake is None and first.name not in _CATCHING_UP:
+        first = self._line.first
+        if self._intake is None and first.name not in CATCHING_UP:
             await self._look(rest, inbox)
-        if self._intake is not None and first.name in _SAID:
+        if self._intake is not None and first.name in SAID:
             return await self._take(self._intake)
-        if first.name in _CATCHING_UP:
+        if first.name in CATCHING_UP:
             await self._catch_up(rest, inbox)
-            if first.name == _OVERFLOW and self._intake is not None:
+            if first.name == OVERFLOW and self._intake is not None:
                 await self._intake.report_gap("more happened than could be held at once")
-        elif first.name in _THREADS:
+        elif first.name in THREADS:
             await self._learn_threads(rest, first.data, gone=first.name == "THREAD_DELETE")
         elif first.name == "GUILD_CREATE":
             self._learn_guild(first.data)
         else:
             await self._look(rest, inbox)
-        self._leave_line(first)
+        self._line.leave(first)
         return None
 
     async def _take(self, intake: Intake) -> asyncio.Future[None] | None:
         """Journal the messages, and what is told of messages, that stand first in line."""
-        said = list(itertools.takewhile(lambda one: one.name in _SAID, self._line))[:TOGETHER]
+        said = self._line.said_first()
         for dispatch in said:
             await intake.find_place(dispatch)
         # Nothing may be awaited between the two: a cancel would lose what has left the line.
-        self._leave_line(*said)
+        self._line.leave(*said)
         return intake.take(said)
-
-    def _leave_line(self, *done: Dispatch) -> None:
-        """These are worked off; they may have left the line already, when it was too long."""
-        for dispatch in done:
-            if self._line and self._line[0] is dispatch:
-                self._line.popleft()
-            if dispatch.session_id == self._taken[0]:
-                self._taken = (dispatch.session_id, dispatch.seq)
 
     async def _look(self, rest: Rest, inbox: Inbox) -> None:
         """See how the channel stands now.
@@ -365,10 +326,7 @@ class DiscordConnector:
         """
         await self._look(rest, inbox)
         assert self._intake is not None
-        told = (one.data for one in self._line if one.name == "MESSAGE_CREATE")
-        here = [id_of(raw.get("id")) for raw in told if raw.get("channel_id") == self._channel_id]
-        await self._intake.skip_unreadable(str(greatest(here)))
-        await self._intake.catch_up()
+        await self._intake.catch_up(self._line.newest_said())
         self._catch_up_at = asyncio.get_running_loop().time() + CATCH_UP_EVERY_S
         self._standing.caught_up = True
         self._context.pauses.succeeded()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import structlog
 
@@ -23,6 +23,7 @@ from fleetchatd.connectors.discord.events import (
 )
 from fleetchatd.connectors.discord.gate import Gate, Own
 from fleetchatd.connectors.discord.history import Raw, archived_at
+from fleetchatd.connectors.discord.line import Dispatch
 from fleetchatd.connectors.discord.place import Place, place_of, thread_parent
 from fleetchatd.connectors.discord.position import Position, greatest
 from fleetchatd.connectors.discord.raw import KIND, id_of, mapping_of
@@ -33,15 +34,6 @@ ELSEWHERE = 10_000
 """So many places that are not ours are remembered, so as not to ask for each message there."""
 
 log = structlog.get_logger("fleetchatd.connector")
-
-
-class Dispatch(NamedTuple):
-    """What the gateway told."""
-
-    name: str
-    data: Mapping[Any, Any]
-    session_id: str
-    seq: int
 
 
 class Intake:
@@ -169,26 +161,29 @@ class Intake:
         self.position = Position(floor, swept=swept)
         await self._inbox.commit(Batch(position=self.position.encode()))
 
-    async def catch_up(self) -> None:
+    async def catch_up(self, told: Mapping[str, int]) -> None:
         """Journal what was said in the channel and its threads and is not known yet.
+
+        Args:
+            told: the newest message, by place, that the gateway told and that waits its turn.
 
         Raises:
             RestError: something could not be had now; what was had is journalled.
         """
         assert self.position is not None
         place = self.gate.place
-        if not place.readable:
-            return
-        threads, archived = await self._threads(self.position.swept)
-        last = greatest([place.last_message_id])
-        await self._read(place.channel_id)
-        for raw in sorted((*threads, *archived), key=lambda raw: int(raw["id"])):
-            thread_id, newest = str(raw["id"]), id_of(raw.get("last_message_id"))
-            last = max(last, int(newest or 0))
-            if newest is not None and int(newest) > self.position.mark(thread_id):
-                await self._read(thread_id)
+        active, archived = await self._threads(self.position.swept)
+        newest = {place.channel_id: greatest([place.last_message_id])}
+        for raw in sorted((*active, *archived), key=lambda raw: int(raw["id"])):
+            newest[str(raw["id"])] = greatest([id_of(raw.get("last_message_id"))])
+        for place_id, last in newest.items():
+            new = last > self.position.mark(place_id)
+            if place.readable and (new or place_id == place.channel_id):
+                await self._read(place_id, last)
+            elif new and last > told.get(place_id, 0):
+                await self._skip(place_id, last, "the bot lacks Read Message History")
         self.position.swept = max([self.position.swept, *map(archived_at, archived)])
-        self.position.settle(last)
+        self.position.settle(max(newest.values()))
 
     async def _threads(self, since: str) -> tuple[list[Raw], list[Raw]]:
         """The active threads, and those that were archived after a time."""
@@ -200,7 +195,7 @@ class Intake:
         self.gate.threads.update(str(raw["id"]) for raw in (*active, *archived))
         return active, archived
 
-    async def _read(self, place_id: str) -> None:
+    async def _read(self, place_id: str, last: int) -> None:
         """Journal the rest of what was said in one place, page by page."""
         assert self.position is not None
         pages = history.pages_after(self._rest, place_id, self.position.mark(place_id))
@@ -214,7 +209,14 @@ class Intake:
         except Refused as refusal:
             if not refusal.final or place_id == self.gate.place.channel_id:
                 raise
-            await self.report_gap(f"a thread cannot be read: {refusal}", place_id)
+            await self._skip(place_id, last, str(refusal))
+
+    async def _skip(self, place_id: str, last: int, reason: str) -> None:
+        """Go on behind what cannot be read, and say so."""
+        assert self.position is not None
+        self.position.move(place_id, last)
+        await self.report_gap(reason, self.gate.thread_of(place_id))
+        await self._inbox.commit(Batch(position=self.position.encode()))
 
     async def _learn_nicks(self, page: Iterable[Raw]) -> None:
         """Ask what those who speak on a page are called, which the history does not say."""
@@ -244,21 +246,6 @@ class Intake:
             detail=f"some events cannot be fetched: {reason}",
         )
         await self._inbox.commit(Batch([gap]))
-
-    async def skip_unreadable(self, last_told: str | None) -> None:
-        """Report what was said while nobody listened, if the history is closed to us.
-
-        Args:
-            last_told: the channel's newest message that the gateway told us of by itself.
-        """
-        assert self.position is not None
-        place = self.gate.place
-        newest = greatest([place.last_message_id])
-        known = max(self.position.mark(place.channel_id), greatest([last_told]))
-        if not place.readable and newest > known:
-            self.position.move(place.channel_id, newest)
-            await self.report_gap("the bot lacks Read Message History in the channel")
-            await self._inbox.commit(Batch(position=self.position.encode()))
 
 
 async def look_around(rest: Rest, channel_id: str) -> Place:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from fleetchatd.connectors.discord import connector as module
+from fleetchatd.connectors.discord import line
 from fleetchatd.connectors.discord.position import Position
 from tests.fakes import faults
 from tests.fakes.discord.refusals import refuse, slow_down
@@ -279,7 +280,7 @@ async def test_the_history_is_asked_every_now_and_then_for_what_the_gateway_kept
 async def test_more_than_can_be_held_comes_out_of_the_history(
     fleet: FakeDiscordChannel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "HELD", 20)
+    monkeypatch.setattr(line, "HELD", 20)
     async with wire(fleet, tmp_path).receiving() as wired:
         hold = fleet.server.hold("GET", f"*/channels/{fleet.channel.id}")
         fleet.server.world.let_in(fleet.channel, fleet.human.user)  # looks around
@@ -306,8 +307,11 @@ async def test_without_read_message_history_health_is_degraded_and_the_gap_is_to
         await wired.until_said("live")
     assert wired.inbox.of_type("gap") == []
     fleet.human.say("missed for good")
+    thread = fleet.human.open_thread(name="missed, too")
+    fleet.human.say("missed in a thread", thread=thread.id)
     async with wire(fleet, tmp_path, wired.inbox).receiving("degraded") as again:
-        await again.until(lambda: again.inbox.of_type("gap"))
+        await again.until(lambda: len(again.inbox.of_type("gap")) == 2)
+        assert {gap.thread_id for gap in again.inbox.of_type("gap")} == {None, thread.id}
         world.let_in(channel, fleet.bot)
         await again.until_status("ok")
         fleet.human.say("live again")
