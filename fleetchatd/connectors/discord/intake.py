@@ -171,7 +171,7 @@ class Intake:
             RestError: something could not be had now; what was had is journalled.
         """
         assert self.position is not None
-        place = self.gate.place
+        place, before = self.gate.place, self.position.encode()
         active, archived = await self._threads(self.position.swept)
         newest = {place.channel_id: greatest([place.last_message_id])}
         for raw in sorted((*active, *archived), key=lambda raw: int(raw["id"])):
@@ -184,6 +184,8 @@ class Intake:
                 await self._skip(place_id, last, "the bot lacks Read Message History")
         self.position.swept = max([self.position.swept, *map(archived_at, archived)])
         self.position.settle(max(newest.values()))
+        if self.position.encode() != before:
+            await self._inbox.commit(Batch(position=self.position.encode()))
 
     async def _threads(self, since: str) -> tuple[list[Raw], list[Raw]]:
         """The active threads, and those that were archived after a time."""
@@ -216,7 +218,6 @@ class Intake:
         assert self.position is not None
         self.position.move(place_id, last)
         await self.report_gap(reason, self.gate.thread_of(place_id))
-        await self._inbox.commit(Batch(position=self.position.encode()))
 
     async def _learn_nicks(self, page: Iterable[Raw]) -> None:
         """Ask what those who speak on a page are called, which the history does not say."""
@@ -245,7 +246,8 @@ class Intake:
             thread_id=thread_id,
             detail=f"some events cannot be fetched: {reason}",
         )
-        await self._inbox.commit(Batch([gap]))
+        position = None if self.position is None else self.position.encode()
+        await self._inbox.commit(Batch([gap], position))
 
 
 async def look_around(rest: Rest, channel_id: str) -> Place:

@@ -29,8 +29,10 @@ def text_of(value: object) -> str:
 
 
 def id_of(value: object) -> str | None:
-    """`value` if it is an id as Discord writes them ("Snowflakes")."""
-    return value if isinstance(value, str) and _ID.fullmatch(value) else None
+    """`value` if it is an id as Discord writes them: 64 bits, in decimal ("Snowflakes")."""
+    if not isinstance(value, str) or not _ID.fullmatch(value) or int(value) >= 2**64:
+        return None
+    return value
 
 
 def mapping_of(value: object) -> Mapping[Any, Any]:

@@ -223,6 +223,12 @@ def test_whatever_comes_is_a_sound_event_or_none(
     list(redaction_events({"id": one, "ids": other}, 0))
 
 
+@pytest.mark.parametrize("value", ["", "x", "1" * 21, "9" * 20, "-1", "\uff11", 5, None, ["1"]])
+def test_what_is_no_id_is_no_message(value: object) -> None:
+    assert gate().message(message(id=value), "5") is None
+    assert message_event(message(author={"id": value}), None, None) is None
+
+
 @pytest.mark.parametrize("value", [None, 5, "", "yesterday", "2026-99-99"])
 def test_a_time_that_is_none_is_the_beginning_of_1970(value: object) -> None:
     assert time_of(value) == "1970-01-01T00:00:00.000Z"
