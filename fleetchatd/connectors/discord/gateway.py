@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any, NoReturn, Protocol
+from typing import Any, NamedTuple, NoReturn, Protocol
 
 import aiohttp
 import orjson
@@ -37,7 +37,7 @@ HANG_UP_S = 1.0
 INVALID_PAUSE_S = (1.0, 5.0)
 """How long to wait after an invalid session, at random ("Resuming")."""
 
-RESUME_TRIES = 8
+RESUME_TRIES = 20
 """So many connections in a row may fail before the session is given up for a new one."""
 
 FATAL: Mapping[int, str] = {
@@ -56,6 +56,8 @@ log = structlog.get_logger("fleetchatd.connector")
 
 
 REFUSED_TOKEN = 4004
+
+_SILENT = "the gateway is silent"
 
 
 class Fatal(Exception):  # noqa: N818 - reads as the outcome that it is
@@ -127,43 +129,16 @@ class Gateway:
             Fatal: Discord will have none of us.
         """
         while True:
-            reachable, wait_s = False, None
             try:
                 await self._connected(rest)
-            except ConnectionClosed as closing:
-                if closing.code in FATAL:
-                    raise Fatal(
-                        f"Discord closed the gateway ({closing.code}): {FATAL[closing.code]}",
-                        authenticated=closing.code != REFUSED_TOKEN,
-                    ) from None
-                reason = f"the gateway closed the connection ({closing.code})"
-            except ReconnectWebSocket as ending:
-                reason = "the gateway's connection was lost"
-                if not ending.resume:
-                    reason, self.session = "the gateway's session became invalid", None
-                    reachable = True
-                    wait_s = random.uniform(*INVALID_PAUSE_S)  # noqa: S311 - not for secrecy
-            except Spent as spent:
-                reason, reachable, wait_s = str(spent), True, spent.wait_s
-            except Unreachable as error:
-                reason = f"cannot reach Discord: {error}"
-            except Refused as refusal:
-                if refusal.unwelcome:
-                    raise unwelcome(refusal) from None
-                reason, wait_s = f"cannot find the gateway: {refusal}", refusal.retry_after_s
-            except TimeoutError:
-                reason = "the gateway is silent"
             except Exception as error:  # of the network, or of a library at odds with what came
-                reason = f"cannot keep up the connection to the gateway: {why(error)}"
-                log.debug("the gateway's connection broke", exc_info=True)
-            self._count_failure()
-            self._listener.lost(reason, reachable=reachable)
-            await self._pauses.wait(wait_s)
-
-    def _count_failure(self) -> None:
-        self._failures += 1
-        if self._failures > RESUME_TRIES:
-            self.session = None
+                ending = _ending(error)
+                log.debug("the gateway's connection ended", exc_info=True)
+            self._failures += 1
+            if ending.invalid or self._failures > RESUME_TRIES:
+                self.session = None
+            self._listener.lost(ending.reason, reachable=ending.reachable)
+            await self._pauses.wait(ending.wait_s)
 
     async def _connected(self, rest: Rest) -> NoReturn:
         """Connect once, and hear until the connection ends, which raises."""
@@ -223,7 +198,54 @@ class Gateway:
     def deaf(self) -> None:
         """A heartbeat was not acknowledged before the next: nobody is at the other end."""
         if self._patience is not None:
+            self._listener.lost(_SILENT, reachable=False)
             self._patience.reschedule(asyncio.get_running_loop().time())
+
+
+class _Ending(NamedTuple):
+    """How a connection ended.
+
+    Attributes:
+        reachable: the gateway was there to the end.
+        invalid: so did the session.
+        wait_s: how long to wait at least before the next, in seconds.
+    """
+
+    reason: str
+    reachable: bool = False
+    invalid: bool = False
+    wait_s: float | None = None
+
+
+def _ending(error: Exception) -> _Ending:
+    """What became of a connection.
+
+    Raises:
+        Fatal: another would end in the same way.
+    """
+    match error:
+        case ConnectionClosed(code=code) if code in FATAL:
+            raise Fatal(
+                f"Discord closed the gateway ({code}): {FATAL[code]}",
+                authenticated=code != REFUSED_TOKEN,
+            )
+        case ReconnectWebSocket(resume=False):
+            pause_s = random.uniform(*INVALID_PAUSE_S)  # noqa: S311 - not for secrecy
+            return _Ending("the gateway's session became invalid", True, True, pause_s)
+        case ReconnectWebSocket() | ConnectionClosed():
+            return _Ending("the connection to the gateway was lost")
+        case Spent():
+            return _Ending(str(error), reachable=True, wait_s=error.wait_s)
+        case Refused() if error.unwelcome:
+            raise unwelcome(error)
+        case Refused():
+            return _Ending(f"cannot find the gateway: {error}", wait_s=error.retry_after_s)
+        case Unreachable():
+            return _Ending(f"cannot reach Discord: {error}")
+        case TimeoutError():
+            return _Ending(_SILENT)
+        case _:
+            return _Ending(f"cannot keep up the connection to the gateway: {why(error)}")
 
 
 _watching: ContextVar[Gateway] = ContextVar("_watching")
