@@ -289,11 +289,13 @@ async def test_more_than_can_be_held_comes_out_of_the_history(
         said = [f"message {number}" for number in range(55)]
         for text in said:
             fleet.human.say(text)
-        await wired.until(lambda: fleet.channel.last_message_id is not None)
+        (session,) = fleet.server.gateway.sessions.values()
+        gateway = wired.connector._gateway
+        await wired.until(lambda: gateway.session.seq == session.seq, "all of it received")
         hold.release()
+        await wired.until(lambda: wired.inbox.of_type("gap"))
         await wired.until(lambda: len(wired.inbox.texts) == 55)
         assert sorted(wired.inbox.texts) == sorted(said)
-        assert wired.inbox.of_type("gap")
 
 
 async def test_without_read_message_history_health_is_degraded_and_the_gap_is_told(
