@@ -67,6 +67,7 @@ class Link:
             store_secret=self._store_secret,
             health_changed=changed,
             tmux_socket_name=roster.tmux_socket_name,
+            is_sent=lambda remote_id: journal.is_sent(self.connector.target, remote_id),
         )
         self.connector: Connector = registry.connector_class(roster.connector_kind).create(
             roster.connector_settings, self.context

@@ -47,6 +47,7 @@ class Context:
         health_changed: to be called after every change of `health()`.
         pauses: the growing pauses between retries, shared by both directions: either one's success
             resets them.
+        is_sent: whether the journal knows a message in the chat, by its id there, as one of ours.
         counts: named counters for `/v1/metrics`, `fleetchatd_NAME_total`.
     """
 
@@ -58,6 +59,7 @@ class Context:
     health_changed: Callable[[], None]
     tmux_socket_name: str = "mosaic-fleet"
     pauses: Pauses = field(default_factory=Pauses)
+    is_sent: Callable[[str], bool] = lambda _: False
     counts: Counter[str] = field(default_factory=Counter)
 
 

@@ -50,8 +50,8 @@ SHIPPED: Mapping[str, Shipped] = {
     ),
     "discord": Shipped(
         "fleetchatd.connectors.discord.settings",
-        None,
-        "install a newer fleetchatd with its extra: pip install 'fleetchatd[discord]'",
+        "fleetchatd.connectors.discord.connector:DiscordConnector",
+        "install fleetchatd with its extra: pip install 'fleetchatd[discord]'",
     ),
     "memory": Shipped(
         "fleetchatd.connectors.memory",

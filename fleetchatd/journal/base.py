@@ -169,6 +169,9 @@ class Journal(Protocol):
     ) -> Sequence[dict[str, object]] | None:
         """What was said, newest first; None if `before` is not known."""
 
+    def is_sent(self, target: str, remote_id: str) -> bool:
+        """Whether that is the chat's id of something that we sent there."""
+
     # -- inbound ----------------------------------------------------------------------------
 
     def commit(self, target: str, batch: Batch) -> asyncio.Future[None]:

@@ -9,8 +9,10 @@ from tempfile import TemporaryDirectory
 import pytest
 import pytest_asyncio
 
-from tests.contract.drivers import Driver, MatrixDriver, MemoryDriver, TmuxDriver
+from fleetchatd.connectors.discord import budget
+from tests.contract.drivers import DiscordDriver, Driver, MatrixDriver, MemoryDriver, TmuxDriver
 from tests.contract.stage import Stage
+from tests.fakes.discord.server import FakeDiscord
 from tests.fakes.homeserver import FakeHomeserver
 from tests.fakes.profiles import CONDUIT, SYNAPSE, Profile
 from tests.harness.rooms import MakeRoom
@@ -19,7 +21,7 @@ from tests.harness.tmux import Tmux
 MakeDriver = Callable[[AsyncExitStack], Awaitable[Driver]]
 
 UNBREAKABLE = ("memory", pytest.param("matrix", marks=pytest.mark.synapse))
-BREAKABLE = ("matrix-scripted", "matrix-conduit")
+BREAKABLE = ("matrix-scripted", "matrix-conduit", "discord")
 WITH_EDITS = (*UNBREAKABLE, *BREAKABLE)
 """Chats where what was said can be changed, and our own words come back as an echo."""
 
@@ -36,6 +38,14 @@ def scripted(profile: Profile) -> MakeDriver:
 
 async def memory(stack: AsyncExitStack) -> Driver:
     return MemoryDriver()
+
+
+async def discord(stack: AsyncExitStack) -> Driver:
+    server = await stack.enter_async_context(FakeDiscord())
+    # Every life identifies: the rule of five seconds has tests of its own.
+    server.gateway.identify_every_s = 0
+    stack.enter_context(pytest.MonkeyPatch.context()).setattr(budget, "EVERY_S", 0)
+    return DiscordDriver(server.furnish())
 
 
 @pytest.fixture(params=DRIVERS)
@@ -67,6 +77,7 @@ def make_driver(
         "memory": memory,
         "matrix-scripted": scripted(SYNAPSE),
         "matrix-conduit": scripted(CONDUIT),
+        "discord": discord,
     }[request.param]
 
 

@@ -13,10 +13,14 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from fleetchatd.connectors.base import Connector, Context
+from fleetchatd.connectors.discord.connector import DiscordConnector
+from fleetchatd.connectors.discord.events import dispatch_id, edit_id, redaction_id
 from fleetchatd.connectors.matrix.connector import MatrixConnector
 from fleetchatd.connectors.memory import MemoryConnector
 from fleetchatd.connectors.tmux.connector import TmuxConnector
 from fleetchatd.model import EditEvent, ReactionEvent, RedactionEvent, Secret
+from tests.fakes.discord.server import FakeDiscordChannel
+from tests.fakes.discord.things import Channel
 from tests.fakes.homeserver import FakeHomeserver, FakeMatrixRoom
 from tests.harness.rooms import Room
 from tests.harness.tmux import Tmux
@@ -175,6 +179,60 @@ class MatrixDriver:
     def _server(self) -> FakeHomeserver:
         assert isinstance(self._room, FakeMatrixRoom)
         return self._room.server
+
+
+class DiscordDriver:
+    """A person in a channel of a scripted Discord."""
+
+    has_replies = True
+
+    def __init__(self, fleet: FakeDiscordChannel) -> None:
+        self._fleet = fleet
+
+    def secret(self, name: str) -> Secret:
+        assert name == "discord_bot_token"
+        return Secret(self._fleet.bot.token)
+
+    def connector(self, context: Context) -> Connector:
+        return DiscordConnector.create(self._fleet.settings, context)
+
+    async def say(
+        self, text: str, *, thread_id: str | None = None, reply_to: str | None = None
+    ) -> str:
+        return self._fleet.human.say(text, thread=thread_id, reply_to=reply_to)
+
+    async def edit(self, event_id: str, text: str) -> str:
+        message = self._fleet.human.edit(event_id, text)
+        return edit_id(event_id, message.edited_timestamp or "")
+
+    async def react(self, event_id: str, key: str) -> str:
+        self._fleet.human.react(event_id, key)
+        *_, session = self._fleet.server.gateway.sessions.values()
+        return dispatch_id(session.id, session.seq)
+
+    async def redact(self, event_id: str) -> str:
+        self._fleet.human.delete(event_id)
+        return redaction_id(event_id)
+
+    async def seen(self) -> list[Seen]:
+        world = self._fleet.server.world
+        places = [self._fleet.channel, *world.threads(archived=False, parent=self._fleet.channel)]
+        found = [seen for place in places for seen in self._seen_in(place)]
+        return sorted(found, key=lambda seen: int(seen.id))
+
+    def _seen_in(self, place: Channel) -> list[Seen]:
+        thread_id = place.id if place.is_thread else None
+        return [
+            Seen(one.content, one.id, thread_id, (one.reference or {}).get("message_id"))
+            for one in place.history()
+            if one.author is self._fleet.bot and one.content
+        ]
+
+    async def break_off(self) -> None:
+        await self._fleet.server.stop()
+
+    async def mend(self) -> None:
+        await self._fleet.server.start()
 
 
 class TmuxDriver:

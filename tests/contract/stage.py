@@ -64,6 +64,7 @@ class Stage:
             secret=self.driver.secret,
             store_secret=store,
             health_changed=self._health_changed,
+            is_sent=lambda remote_id: self.journal.is_sent(self.connector.target, remote_id),
         )
         return self.context
 

@@ -82,6 +82,19 @@ class ConnectionDropped(Exception):  # noqa: N818 - reads as the outcome that it
         self.partial = partial
 
 
+async def cut(request: web.Request, partial: Answer | None) -> web.StreamResponse:
+    """Send half of an answer, or nothing of it, and drop the connection."""
+    response = web.StreamResponse()
+    if partial is not None:
+        response = web.StreamResponse(status=partial.status, headers=partial.headers)
+        response.content_length = len(partial.body)
+        await response.prepare(request)
+        await response.write(partial.body[: len(partial.body) // 2])
+    if request.transport is not None:
+        request.transport.close()
+    return response
+
+
 def _parsed(raw: bytes) -> Any:
     try:
         return json.loads(raw)

@@ -22,7 +22,7 @@ from typing import Any, Self
 from aiohttp import web
 
 from tests.fakes import routes
-from tests.fakes.calls import Answer, Call, ConnectionDropped
+from tests.fakes.calls import Answer, Call, ConnectionDropped, cut
 from tests.fakes.faults import Action, Fault, Hold
 from tests.fakes.profiles import SYNAPSE, Profile
 from tests.fakes.room import SERVER_NAME, FakeRoom, Refusal
@@ -241,7 +241,7 @@ class FakeHomeserver:
                 fault.action(call, lambda: self._answer(call)) if fault else self._answer(call)
             )
         except ConnectionDropped as dropped:
-            return await _cut(request, dropped.partial)
+            return await cut(request, dropped.partial)
         call.status = answer.status
         return web.Response(status=answer.status, body=answer.body, headers=answer.headers)
 
@@ -256,16 +256,3 @@ class FakeHomeserver:
         except Refusal as refusal:
             return Answer.of(refusal.body, refusal.status)
         return Answer.of(body)
-
-
-async def _cut(request: web.Request, partial: Answer | None) -> web.StreamResponse:
-    """Send half of an answer, or nothing of it, and drop the connection."""
-    response = web.StreamResponse()
-    if partial is not None:
-        response = web.StreamResponse(status=partial.status, headers=partial.headers)
-        response.content_length = len(partial.body)
-        await response.prepare(request)
-        await response.write(partial.body[: len(partial.body) // 2])
-    if request.transport is not None:
-        request.transport.close()
-    return response

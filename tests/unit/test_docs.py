@@ -59,9 +59,10 @@ def test_every_module_has_its_place_in_the_architecture() -> None:
     assert [entry for entry in places if not (PACKAGE / entry).exists()] == []
 
 
-def test_every_module_of_the_matrix_connector_has_its_place_too() -> None:
+@pytest.mark.parametrize("kind", ["discord", "matrix"])
+def test_every_module_of_a_connector_has_its_place_too(kind: str) -> None:
     text = (REPOSITORY / "docs" / "architecture.md").read_text()
-    modules = {path.stem for path in (PACKAGE / "connectors" / "matrix").glob("[!_]*.py")}
+    modules = {path.stem for path in (PACKAGE / "connectors" / kind).glob("[!_]*.py")}
     assert {module for module in modules if f"`{module}`" not in text} == set()
 
 

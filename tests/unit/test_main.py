@@ -119,7 +119,7 @@ def test_under_a_log_format_for_programs_each_mistake_is_a_record(tmp_path: Path
     [
         ("matrix", MATRIX, {}, "cannot find the secret matrix_access_token"),
         ("matrix", MATRIX, {"MATRIX_ACCESS_TOKEN": "a b"}, "cannot use the secret in $MATRIX"),
-        ("discord", DISCORD, {"DISCORD_BOT_TOKEN": TOKEN}, "cannot use connector discord"),
+        ("discord", DISCORD, {}, "cannot find the secret discord_bot_token"),
         ("nosuchkind", {}, {}, "connector.kind: unknown kind"),
     ],
 )

@@ -84,6 +84,14 @@ def test_a_shipped_kind_whose_library_is_missing_says_what_to_install(
         registry.connector_class("radio")
 
 
+def test_discord_without_its_extra_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in sys.modules if name.startswith("fleetchatd.connectors.discord")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "discord", None)
+    with pytest.raises(ConnectorNotImplementedError, match=r"pip install 'fleetchatd\[discord\]'"):
+        registry.connector_class("discord")
+
+
 def test_an_unknown_kind_is_refused_with_those_that_are_installed() -> None:
     with pytest.raises(ConnectorNotImplementedError, match="discord, matrix, memory, tmux"):
         registry.connector_class("pigeon")

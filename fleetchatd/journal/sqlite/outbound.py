@@ -219,6 +219,14 @@ class Outbound(Store):
             [(hash_id(message.target, remote), message.order) for remote in message.remote_ids],
         )
 
+    def is_sent(self, target: str, remote_id: str) -> bool:
+        """See `Journal.is_sent`."""
+        found = self.rows(
+            "SELECT remote_ids FROM messages WHERE ord IN (SELECT ord FROM remotes WHERE hash = ?)",
+            (hash_id(target, remote_id),),
+        )
+        return any(remote_id in orjson.loads(ids) for (ids,) in found if ids)
+
     def cancel(self, message_id: str, connector: str) -> asyncio.Future[Message | None]:
         """See `Journal.cancel`."""
 

@@ -161,3 +161,12 @@ async def test_expiry_is_that_of_the_journals_clock(journals: Journals) -> None:
     assert [m.id for m in journal.expired(clock.now + 5, 10)] == [soon.id]
     await settle(journal, soon, State.FAILED, "expired")
     assert journal.next_expiry() == clock.now + 50
+
+
+async def test_what_was_sent_is_known_by_its_id_in_the_chat(journal: SqliteJournal) -> None:
+    assert not journal.is_sent(TARGET, "$1")
+    message = (await accepted(journal, "ab", parts=("a", "b"), mark="")).with_remote_id("$1")
+    await journal.part_sent(message)
+    await settle(journal, message.with_remote_id("$2"), State.DELIVERED)
+    assert [journal.is_sent(TARGET, one) for one in ("$1", "$2", "$3")] == [True, True, False]
+    assert not journal.is_sent("another", "$1")

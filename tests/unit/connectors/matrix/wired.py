@@ -54,6 +54,7 @@ class Journalled:
         self.stored = position
         self.events: list[Event] = []
         self.batches: list[Batch] = []
+        self.sent: set[str] = set()
         self.confirmed: dict[str, str] = {}
 
     async def position(self) -> str | None:
@@ -87,19 +88,20 @@ class Journalled:
 class Keyring:
     """Where the secret is kept; `store` may be made to fail."""
 
-    def __init__(self, secret: Secret) -> None:
+    def __init__(self, secret: Secret, name: str = "matrix_access_token") -> None:
+        self.name = name
         self.secret: Secret | None = secret
         self.stored: list[Secret] = []
         self.broken = False
 
     def get(self, name: str) -> Secret:
-        assert name == "matrix_access_token"
+        assert name == self.name
         if self.secret is None:
             raise SecretError("there is none")
         return self.secret
 
     def store(self, name: str, secret: Secret) -> None:
-        assert name == "matrix_access_token"
+        assert name == self.name
         if self.broken:
             raise SecretError("no room")
         self.secret = secret
@@ -107,7 +109,15 @@ class Keyring:
 
 
 class Wired:
-    """One connector in one scripted room."""
+    """One connector in one scripted room.
+
+    Args:
+        settings: its block in the roster.
+        keyring: has its secret.
+        state_dir: where it may keep files.
+        inbox: what an earlier life journalled.
+        create: makes it.
+    """
 
     def __init__(
         self,
@@ -115,6 +125,7 @@ class Wired:
         keyring: Keyring,
         state_dir: Path,
         inbox: Journalled | None = None,
+        create: Callable[[Mapping[str, Any], Context], Any] = MatrixConnector.create,
     ) -> None:
         self.inbox = inbox or Journalled()
         self.keyring = keyring
@@ -128,13 +139,15 @@ class Wired:
             store_secret=keyring.store,
             health_changed=lambda: self.told.append(self.connector.health()),
             pauses=self.pauses,
+            is_sent=lambda remote_id: remote_id in self.inbox.sent,
         )
-        self.connector = MatrixConnector.create(settings, self.context)
+        self.connector: Any = create(settings, self.context)
         self.broke: BaseException | None = None
 
     @property
     def health(self) -> ConnectorHealth:
-        return self.connector.health()
+        health: ConnectorHealth = self.connector.health()
+        return health
 
     async def until(
         self, predicate: Callable[[], object], what: str = "", timeout_s: float = 10.0

@@ -1,0 +1,159 @@
+"""The channel as it is now: who may see it, and what we may do there ("Permissions")."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from fleetchatd.connectors.discord.raw import bits_of, id_of, list_of, mapping_of, one_line, text_of
+from fleetchatd.model import HealthStatus
+
+ADMINISTRATOR = 1 << 3
+VIEW = 1 << 10
+HISTORY = 1 << 16
+
+NEEDED: Mapping[int, str] = {
+    VIEW: "View Channel",
+    1 << 11: "Send Messages",
+    HISTORY: "Read Message History",
+    1 << 35: "Create Public Threads",
+    1 << 38: "Send Messages in Threads",
+}
+"""What a bot must be granted; together 309237713920."""
+
+TEXT_CHANNELS = (0, 5)  # text and announcements
+THREADS = (10, 11, 12)
+
+_ALL = ~0
+_NAME_UNITS = 100
+
+
+class Verdict(NamedTuple):
+    """Why all is not well with a channel, and what to do."""
+
+    status: HealthStatus
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What is known of the channel.
+
+    Attributes:
+        open: @everyone may view it.
+        mine: our own permissions there.
+        last_message_id: of the newest message, perhaps deleted since; None if there never was one.
+    """
+
+    channel_id: str
+    guild_id: str
+    kind: int
+    open: bool
+    mine: int
+    last_message_id: str | None
+
+    @property
+    def readable(self) -> bool:
+        """Whether its history can be read; if not, Discord says that it is empty."""
+        return bool(self.mine & HISTORY)
+
+    @property
+    def unusable(self) -> str | None:
+        """Why nothing at all can be done there; None if something can."""
+        if self.kind not in TEXT_CHANNELS:
+            return (
+                f"{self.channel_id} is no text channel; "
+                "mend connector.discord.channel_id in the roster"
+            )
+        return None if self.mine & VIEW else no_access(self.channel_id)
+
+    def verdict(self, allowed_senders: Collection[str] | None) -> Verdict | None:
+        """Why the channel cannot be used as it should be; None if it can."""
+        if self.unusable is not None:
+            return Verdict("down", self.unusable)
+        if self.open and allowed_senders is None:
+            return Verdict(
+                "down",
+                "the channel is open to @everyone; set connector.discord.allowed_senders in the "
+                "roster, or take View Channel from @everyone there",
+            )
+        missing = [name for bit, name in NEEDED.items() if not self.mine & bit]
+        if not missing:
+            return None
+        detail = f"the bot lacks {' and '.join(missing)} in the channel; grant it"
+        if not self.readable:
+            detail += ": until then, what is said while we are not connected is lost"
+        return Verdict("degraded", detail)
+
+
+def no_access(channel_id: str) -> str:
+    """The sentence for a channel that we may not see, or that is not there."""
+    return (
+        f"channel {channel_id} is not there, or not for this bot to see; invite the bot and let it "
+        "view the channel, or mend connector.discord.channel_id in the roster"
+    )
+
+
+def place_of(channel: object, guild: object, member: object) -> Place | None:
+    """The place that three answers describe: of the channel, its guild and our own member there.
+
+    Returns:
+        None if they do not describe one.
+    """
+    channel, guild, member = mapping_of(channel), mapping_of(guild), mapping_of(member)
+    channel_id, guild_id = id_of(channel.get("id")), id_of(channel.get("guild_id"))
+    me = id_of(mapping_of(member.get("user")).get("id"))
+    if channel_id is None or guild_id is None or guild_id != guild.get("id") or me is None:
+        return None
+    roles = [role for role in list_of(member.get("roles")) if isinstance(role, str)]
+    owner = guild.get("owner_id") == me
+    kind = channel.get("type")
+    return Place(
+        channel_id,
+        guild_id,
+        kind if isinstance(kind, int) else -1,
+        open=bool(_granted(guild, channel, (), "") & VIEW),
+        mine=_ALL if owner else _granted(guild, channel, roles, me),
+        last_message_id=id_of(channel.get("last_message_id")),
+    )
+
+
+def _granted(
+    guild: Mapping[Any, Any], channel: Mapping[Any, Any], roles: Collection[str], member_id: str
+) -> int:
+    """The permissions of a member with these roles; of @everyone without any ("Overwrites")."""
+    everyone = str(guild.get("id"))
+    granted = 0
+    for role in list_of(guild.get("roles")):
+        if mapping_of(role).get("id") in (everyone, *roles):
+            granted |= bits_of(role.get("permissions"))
+    if granted & ADMINISTRATOR:
+        return _ALL
+    overwrites = [mapping_of(entry) for entry in list_of(channel.get("permission_overwrites"))]
+    for ids in ((everyone,), roles, (member_id,)):
+        granted = _overwritten(granted, [one for one in overwrites if one.get("id") in ids])
+    return granted
+
+
+def _overwritten(granted: int, overwrites: Iterable[Mapping[Any, Any]]) -> int:
+    denied = allowed = 0
+    for entry in overwrites:
+        denied |= bits_of(entry.get("deny"))
+        allowed |= bits_of(entry.get("allow"))
+    return granted & ~denied | allowed
+
+
+def thread_parent(channel: object) -> str | None:
+    """The channel that a thread stands in; None for what is no thread."""
+    thread = mapping_of(channel)
+    return id_of(thread.get("parent_id")) if thread.get("type") in THREADS else None
+
+
+def thread_name(message: object) -> str:
+    """What a thread on this message is called: its first line, as far as a name may go."""
+    lines = text_of(mapping_of(message).get("content")).splitlines()
+    first = next((line for line in lines if one_line(line)), "")
+    # Counted in UTF-16 units, two bytes each; half a character is left out.
+    name = one_line(first, 2 * _NAME_UNITS).encode("utf-16-le")[: 2 * _NAME_UNITS]
+    return name.decode("utf-16-le", "ignore").strip() or "Thread"

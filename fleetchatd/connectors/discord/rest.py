@@ -1,0 +1,239 @@
+"""Requests to Discord's REST API (v10), and what became of them.
+
+discord.py's own client makes them: it knows the rate limits, waits for them, and repeats what
+Discord's proxies dropped. Its models are not used; what an answer says is parsed here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from typing import Any, Self
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
+
+import aiohttp
+import discord
+import orjson
+from discord.http import Route
+
+from fleetchatd.connectors.discord.raw import mapping_of, one_line, text_of
+
+REQUEST_TIMEOUT_S = 30.0
+CONNECT_TIMEOUT_S = 10.0
+LONGEST_PAUSE_S = 3600.0
+
+LONGEST_LIMIT_S = 30.0
+"""A rate limit that lasts longer is not sat out in a request, in seconds."""
+
+_NOT_TOLD = "no answer came in time"
+
+# It warns of every pause it makes and of voice libraries that are missing; what matters of that
+# comes as an error, and is reported by us.
+logging.getLogger("discord").setLevel(logging.ERROR)
+
+
+class RestError(Exception):
+    """A request did not do what it was to."""
+
+
+class Unreachable(RestError):  # noqa: N818 - reads as the outcome that it is
+    """No answer that says anything came.
+
+    Attributes:
+        never_sent: the request certainly never left.
+    """
+
+    def __init__(self, reason: str, *, never_sent: bool) -> None:
+        super().__init__(reason)
+        self.never_sent = never_sent
+
+
+@dataclass
+class Refused(RestError):  # noqa: N818
+    """Discord answered with an error ("JSON error codes"); `code` is 0 where it gave none."""
+
+    status: int
+    code: int
+    reason: str
+    retry_after_s: float | None = None
+
+    def __str__(self) -> str:
+        number = f" ({self.code})" if self.code else ""
+        return f"Discord answered {self.status} {self.reason}{number}".rstrip()
+
+    @property
+    def unwelcome(self) -> bool:
+        """Whether the token is refused, whatever is asked."""
+        return self.status == 401
+
+    @property
+    def final(self) -> bool:
+        """Whether the same request would be refused again."""
+        return 400 <= self.status < 500 and self.status not in (401, 408, 425, 429) and self.told
+
+    @property
+    def told(self) -> bool:
+        """Whether Discord itself said so, and not something on the way to it."""
+        return self.code != 0
+
+
+class Rest:
+    """One bot's requests.
+
+    Attributes:
+        client: the library's, for the gateway.
+        me: the bot's id.
+    """
+
+    def __init__(self, client: discord.Client, resources: AsyncExitStack) -> None:
+        self.client = client
+        self.me = ""
+        self._resources = resources
+
+    @classmethod
+    async def sign_in(cls, api_url: str, token: str) -> tuple[Self, Any]:
+        """Show the token, and learn whose it is ("Get Current User").
+
+        Returns:
+            The requests, and the user.
+
+        Raises:
+            RestError: it could not be told, or the token is refused.
+        """
+        Route.BASE = api_url  # the library has one for all, so that every start sets it anew
+        intents = discord.Intents.none()
+        intents.guilds = intents.guild_messages = intents.guild_reactions = True
+        intents.message_content = True
+        resources = AsyncExitStack()
+        try:
+            client = await resources.enter_async_context(_client(intents, _proxy_for(api_url)))
+            # It keeps no picture of the guild: who reads what the gateway tells is intake.py.
+            client._connection.parsers.clear()
+            user = _parsed(await client.http.static_login(token))
+        except BaseException as error:
+            await resources.aclose()
+            raise _translated(error) if isinstance(error, Exception) else error from None
+        return cls(client, resources), user
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._resources.aclose()
+
+    async def ask(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        body: Mapping[str, Any] | None = None,
+        **places: str,
+    ) -> Any:
+        """Ask, and give the answer's JSON, of whatever type.
+
+        Args:
+            method: of HTTP.
+            path: below the API's URL, with the names of `places` in braces.
+            query: of the URL.
+            body: a JSON object.
+            places: ids that stand in the path; rate limits go by `channel_id` and `guild_id`.
+
+        Raises:
+            Unreachable: no answer came.
+            Refused: an error came.
+        """
+        more: dict[str, Any] = {} if body is None else {"json": body}
+        if query is not None:
+            more["params"] = dict(query)
+        timeout = aiohttp.ClientTimeout(REQUEST_TIMEOUT_S, sock_connect=CONNECT_TIMEOUT_S)
+        try:
+            answer = await self.client.http.request(
+                Route(method, path, **places), timeout=timeout, allow_redirects=False, **more
+            )
+        except Exception as error:
+            raise _translated(error) from None
+        return _parsed(answer)
+
+
+def _parsed(answer: Any) -> Any:
+    """An answer's JSON. The library leaves it as text if its type has a charset behind it."""
+    if not isinstance(answer, str):
+        return answer
+    try:
+        return orjson.loads(answer) if answer else None
+    except orjson.JSONDecodeError:
+        return answer
+
+
+def _client(intents: discord.Intents, proxy: str | None) -> discord.Client:
+    discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False
+    return discord.Client(
+        intents=intents,
+        proxy=proxy,
+        max_messages=None,
+        member_cache_flags=discord.MemberCacheFlags.none(),
+        chunk_guilds_at_startup=False,
+        max_ratelimit_timeout=LONGEST_LIMIT_S,
+    )
+
+
+def _proxy_for(url: str) -> str | None:
+    """The proxy that the environment names (`HTTPS_PROXY`, `NO_PROXY`)."""
+    parts = urlsplit(url)
+    if not parts.hostname or proxy_bypass(parts.netloc):
+        return None
+    proxies = getproxies()
+    proxy = proxies.get(parts.scheme) or proxies.get("all")
+    return proxy if proxy is None or "://" in proxy else f"http://{proxy}"
+
+
+def _translated(error: Exception) -> RestError:
+    """A failure of the library's, in our words."""
+    if isinstance(error, discord.LoginFailure) and isinstance(error.__cause__, Exception):
+        error = error.__cause__
+    if isinstance(error, discord.RateLimited):
+        pause_s = min(error.retry_after, LONGEST_PAUSE_S)
+        return Refused(429, 0, "and wants us to wait", retry_after_s=pause_s)
+    if isinstance(error, discord.HTTPException):
+        code, text = error.code, error.text
+        told = mapping_of(_parsed(text)) if code == 0 else {}
+        if isinstance(told.get("code"), int):
+            code, text = told["code"], text_of(told.get("message"))
+        return Refused(error.status, code, one_line(text), _retry_after_s(error))
+    return Unreachable(why(error), never_sent=_never_sent(error))
+
+
+def _retry_after_s(error: discord.HTTPException) -> float | None:
+    header = error.response.headers.get("Retry-After", "")
+    if error.status == 429 and header.isascii() and header.isdecimal():
+        return min(float(header), LONGEST_PAUSE_S)
+    return None
+
+
+def _never_sent(error: Exception) -> bool:
+    return isinstance(error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError)
+
+
+def why(error: BaseException) -> str:
+    """A network error in words; never an address, which may hold a proxy's password."""
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        reason = getattr(error.certificate_error, "verify_message", error.certificate_error)
+        remedy = "name its authority's certificate in SSL_CERT_FILE, if that is a private one"
+        return f"its certificate is not trusted ({reason}); {remedy}"
+    if isinstance(error, aiohttp.ClientConnectorDNSError):
+        return "its name cannot be resolved"
+    if isinstance(error, aiohttp.ClientHttpProxyError):
+        return f"the proxy answered {error.status} {one_line(error.message)}".rstrip()
+    if isinstance(error, aiohttp.WSServerHandshakeError):
+        return f"the gateway answered {error.status}"
+    cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
+    if isinstance(cause, OSError) and cause.strerror:
+        return cause.strerror.split(" [")[0]
+    if isinstance(error, aiohttp.ServerDisconnectedError):
+        return "it closed the connection without an answer"
+    if isinstance(error, asyncio.TimeoutError):
+        return _NOT_TOLD
+    return f"it answered with something else than Discord does ({type(cause).__name__})"
