@@ -76,7 +76,7 @@ class Daemon:
         self._reloading = asyncio.Lock()
         self._receipt = asyncio.Event()
         self._receipt_seq = 0
-        self._told: tuple[Link, ConnectorHealth] | None = None
+        self._told: ConnectorHealth | None = None
         self._earlier_events: Counter[str] = Counter()
         self._earlier_counts: Counter[str] = Counter()
 
@@ -141,13 +141,13 @@ class Daemon:
             self._journal, self._state_dir, self._roster.path, service.streams.connected
         )
         self._server = server.Server(service)
-        self._health_changed()
         self._link.start(self._spawn)
         await self._server.start(socket)
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
         loop.add_signal_handler(signal.SIGHUP, self._reload_on_signal)
+        self._health_changed()
 
     def _make_link(self, roster: Roster) -> Link:
         return Link(roster, self._state_dir, self._journal, self._outbox, self._health_changed)
@@ -224,12 +224,11 @@ class Daemon:
             self._earlier_events.update(self._link.inbox.counts)
             self._earlier_counts.update(self._link.counts)
             self._link = link
-            self._health_changed()
             if not self._stop.is_set():
                 link.start(self._spawn)
         self._roster = roster
         self.observer.roster_loaded(roster.path)
-        self._show_status()
+        self._health_changed()
         log.info("roster reloaded", fleetchat_connector=roster.connector_kind, switched=not kept)
 
     # -- health -------------------------------------------------------------------------------
@@ -253,16 +252,15 @@ class Daemon:
             return  # it is being made, or let go of on request, which is no trouble
         self._outbox.health_changed()
         health = link.health()
-        begins = self._told is None or self._told[0] is not link
-        known = self._told is not None and health.same_as(self._told[1])
-        self._told = (link, health)
-        if known:
+        if self._told is not None and health.same_as(self._told):
             return
+        self._told = health
         kind = link.connector.kind
         event = ConnectorEvent(time=rfc3339(time.time()), connector=kind, health=health)
         self._journal.commit(link.connector.target, Batch([event])).add_done_callback(_looked_at)
-        # That one which begins has not reached its chat yet is no trouble.
-        report = log.info if begins or health.status == "ok" else log.warning
+        # That one which has only begun did not reach its chat yet is no trouble.
+        calm = health.status == "ok" or health.same_as(link.at_first)
+        report = log.info if calm else log.warning
         report(
             f"the connector is {health.status}",
             fleetchat_connector=kind,

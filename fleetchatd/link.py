@@ -38,6 +38,9 @@ Spawn = Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]
 class Link:
     """The present connector, and all that is bound to it.
 
+    Attributes:
+        at_first: its health before it has tried anything.
+
     Raises:
         ConfigError: its settings or secrets do not do; nothing was opened.
         ConnectorNotImplementedError: there is no such connector here.
@@ -72,6 +75,7 @@ class Link:
         self.connector: Connector = registry.connector_class(roster.connector_kind).create(
             roster.connector_settings, self.context
         )
+        self.at_first = self.connector.health()
         self.inbox = Inbox(journal, outbox, self.connector.target)
 
     def _secret(self, name: str) -> Secret:
