@@ -158,27 +158,26 @@ class Spool:
 
     # -- daemon -> operator --------------------------------------------------------------------
 
-    def prepare_ack(self, message_id: str) -> Path:
-        """Do the slow half of `acknowledge` ahead of time: the file, synced, under another name.
+    def acknowledge(self, message_id: str) -> None:
+        """Confirm that a message was shown.
+
+        The daemon sees that at once; when this returns, a loss of power does not undo it either.
 
         Raises:
-            SpoolError: it could not be written, or this is no message's id.
+            SpoolError: that could not be kept, or this is no message's id.
         """
         if not is_message_id(message_id):
             raise SpoolError(f"cannot confirm {message_id!r}: it is no message's id")
-        return self._write_partial(self._ack, message_id, b"")
-
-    def acknowledge(self, message_id: str, prepared: Path) -> None:
-        """Confirm, for good, that a message was shown.
-
-        Raises:
-            SpoolError: that could not be kept.
-        """
-        self._publish(prepared, self._ack / message_id)
+        place = self._ack / message_id
+        try:
+            os.close(os.open(place, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
+            _sync(self._ack)
+        except OSError as error:
+            raise _cannot("write", place, error) from None
 
     def acknowledged(self, message_id: str) -> bool:
         """Whether the console has shown a message."""
-        return is_message_id(message_id) and (self._ack / message_id).exists()
+        return is_message_id(message_id) and os.path.exists(self._ack / message_id)
 
     def forget_old_acks(self) -> None:
         """Remove the oldest confirmations when there are many."""
@@ -255,13 +254,18 @@ class Spool:
     def _publish(self, partial: Path, place: Path) -> None:
         try:
             partial.rename(place)
-            folder = os.open(place.parent, os.O_RDONLY | os.O_DIRECTORY)
-            try:
-                os.fsync(folder)
-            finally:
-                os.close(folder)
+            _sync(place.parent)
         except OSError as error:
             raise _cannot("write", place, error) from None
+
+
+def _sync(folder: Path) -> None:
+    """Have the disk keep the names in a folder."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def is_submission_id(name: str) -> bool:

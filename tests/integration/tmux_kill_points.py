@@ -174,14 +174,16 @@ SAYINGS: tuple[Saying, ...] = (
     ),
     Saying("console", "with the paste unread", "unread"),
     Saying("console", "as the paste arrives", Death("before", f"{_CONVERSATION}.paste")),
-    Saying(
-        "console",
-        "before it prepares the confirmation",
-        Death("before", f"{_SPOOL}.prepare_ack"),
-    ),
-    Saying("console", "before it prints", Death("after", f"{_SPOOL}.prepare_ack")),
+    Saying("console", "before it prints", Death("before", f"{_PAGE}.above", 3)),
     Saying(
         "console", "after that, nothing confirmed", Death("after", f"{_PAGE}.above", 3), seen=True
+    ),
+    Saying(
+        "console",
+        "before the confirmation is synced",
+        Death("before", "fleetchatd.tmux.spool:_sync"),
+        seen=True,
+        confirmed=True,
     ),
     Saying(
         "console",

@@ -129,12 +129,10 @@ class Conversation:
     def _deliver(self, message: Message, message_id: str) -> None:
         """Show a message of the daemon's once, and confirm it as often as it comes."""
         if not self._spool.acknowledged(message_id):
+            self._show_once(message, message_id)
             try:
-                prepared = self._spool.prepare_ack(message_id)
-                self._show_once(message, message_id)
-                self._spool.acknowledge(message_id, prepared)
+                self._spool.acknowledge(message_id)
             except SpoolError as error:
-                self._show_once(message, message_id)
                 self._tell_unconfirmed(error)
         self._page.nudge()  # the daemon looks for the confirmation when the pane says something
 

@@ -153,7 +153,9 @@ class TmuxConnector:
             loop = asyncio.get_running_loop()
             self._started_at = loop.time()
             loop.call_later(STEADY_S, self._wake)  # whatever it is then, it is no beginning
-        watch = await Watch.open(self._server, self._session, self._pane_id)
+        watch = await Watch.open(
+            self._server, self._session, self._pane_id, self._confirmations.check
+        )
         self._watch = watch
         try:
             await self._say_where(watch)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from typing import Self
@@ -39,28 +40,32 @@ class Watch:
     pane: Pane
     unsafe: str | None
 
-    def __init__(self, session: str, before: str | None) -> None:
+    def __init__(self, session: str, before: str | None, written: Callable[[], None]) -> None:
         self.activity = Activity()
         self._session = session
         self._before = before
+        self._written = written
         self._heeded: set[str] = set()
         self._woken = asyncio.Event()
         self._looked = 0.0
         self._life: tuple[Badge, int] | None = None
 
     @classmethod
-    async def open(cls, server: Server, session: str, before: str | None) -> Self:
+    async def open(
+        cls, server: Server, session: str, before: str | None, written: Callable[[], None]
+    ) -> Self:
         """Connect to the session, and look.
 
         Args:
             server: where it is.
             session: its exact name.
             before: the id of the pane that was used until now.
+            written: called at once, without a look, when the pane has written something.
 
         Raises:
             TmuxError: see `ControlClient.attach`.
         """
-        watch = cls(session, before)
+        watch = cls(session, before, written)
         watch.client = await ControlClient.attach(server, session, watch._heard)
         watch.client.ended.add_done_callback(lambda _: watch.wake())
         try:
@@ -109,8 +114,10 @@ class Watch:
 
     def _heard(self, notice: Notice) -> None:
         self.activity.heard(notice)
-        if notice.name in _OUTPUT and notice.rest.partition(" ")[0] not in self._heeded:
-            return
+        if notice.name in _OUTPUT:
+            if notice.rest.partition(" ")[0] not in self._heeded:
+                return
+            self._written()
         self.wake()
 
     def _watch_over(self, console: Badge | None) -> None:

@@ -86,9 +86,8 @@ def test_a_disk_that_refuses_keeps_nothing_and_says_so(
 
 
 def test_a_message_counts_as_shown_once_it_is_acknowledged(spool: Spool) -> None:
-    prepared = spool.prepare_ack("m1")
     assert not spool.acknowledged("m1")
-    spool.acknowledge("m1", prepared)
+    spool.acknowledge("m1")
     assert spool.acknowledged("m1")
 
 
@@ -96,7 +95,7 @@ def test_a_message_counts_as_shown_once_it_is_acknowledged(spool: Spool) -> None
 def test_no_paste_can_name_another_file(spool: Spool, word: str) -> None:
     assert not spool.acknowledged(word)
     with pytest.raises(SpoolError):
-        spool.prepare_ack(word)
+        spool.acknowledge(word)
 
 
 def test_the_oldest_confirmations_are_forgotten(
@@ -104,7 +103,7 @@ def test_the_oldest_confirmations_are_forgotten(
 ) -> None:
     monkeypatch.setattr(spool_module, "ACKS_KEPT", 2)
     for number in range(4):
-        spool.acknowledge(f"m{number}", spool.prepare_ack(f"m{number}"))
+        spool.acknowledge(f"m{number}")
         os.utime(spool.folder / "ack" / f"m{number}", (number, number))
     spool.forget_old_acks()
     assert sorted(path.name for path in (spool.folder / "ack").iterdir()) == ["m2", "m3"]
