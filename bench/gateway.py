@@ -6,6 +6,7 @@ import json
 import shutil
 import tempfile
 import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -17,20 +18,30 @@ from bench.session import Session
 from bench.wire import fetch
 
 
-class Gateway:
-    """A running daemon on the Matrix connector.
+class Daemon:
+    """A running daemon.
 
     It is killed at the end rather than asked to drain: what is measured lies behind by then.
+
+    Args:
+        session: the run.
+        connector: its block in the roster.
+        env: what it finds in its environment besides.
+        state: an earlier state directory; otherwise a new one.
     """
 
-    def __init__(self, session: Session, home: HomeServer, state: Path | None = None) -> None:
+    def __init__(
+        self,
+        session: Session,
+        connector: Mapping[str, Any],
+        env: Mapping[str, str],
+        state: Path | None = None,
+    ) -> None:
         self.state = state or session.fresh_dir("state")
         self._folder = Path(tempfile.mkdtemp(prefix="bench-"))  # a socket's path must be short
         self.socket = str(self._folder / "s.sock")
         roster = self._folder / "roster.yaml"
-        matrix = {"homeserver_url": home.url, "user_id": BOT, "room_id": ROOM_ID}
         agents = [{"name": "mos", "runtime": "claude", "class": "orchestrator"}]
-        connector = {"kind": "matrix", "matrix": matrix}
         roster.write_text(
             json.dumps(
                 {"version": 1, "transport": "tmux", "agents": agents, "connector": connector}
@@ -38,14 +49,14 @@ class Gateway:
         )
         ready = ReadySocket()
         argv = [*session.daemon_argv, "--roster", str(roster), "--socket", self.socket]
-        env = {"MATRIX_ACCESS_TOKEN": "syt_bench", "NOTIFY_SOCKET": ready.path}
+        env = {**env, "NOTIFY_SOCKET": ready.path}
         started = time.monotonic_ns()
         self.child = Child(
             [*argv, "--state-dir", str(self.state)], env=env, log=session.scratch / "daemon.log"
         )
         try:
             self.start_ms = (ready.wait() - started) / 1e6
-            self._wait_receiving()
+            self.wait_health(lambda health: bool(health["connector"]["receiving"]))
         except BaseException:
             self.stop()
             raise
@@ -74,9 +85,19 @@ class Gateway:
         health: dict[str, Any] = fetch(self.socket, "/v1/health")
         return health
 
-    def _wait_receiving(self) -> None:
+    def wait_health(self, fine: Callable[[dict[str, Any]], bool]) -> None:
+        """Wait until its health is `fine`."""
         deadline = time.monotonic() + PATIENCE_S
-        while not (health := self.health())["connector"]["receiving"]:
+        while not fine(health := self.health()):
             if time.monotonic() > deadline:
-                raise BenchError(f"cannot start: not receiving after {PATIENCE_S} s: {health}")
+                raise BenchError(f"cannot start: not ready after {PATIENCE_S} s: {health}")
             time.sleep(0.05)
+
+
+class Gateway(Daemon):
+    """One on the Matrix connector."""
+
+    def __init__(self, session: Session, home: HomeServer, state: Path | None = None) -> None:
+        matrix = {"homeserver_url": home.url, "user_id": BOT, "room_id": ROOM_ID}
+        connector = {"kind": "matrix", "matrix": matrix}
+        super().__init__(session, connector, {"MATRIX_ACCESS_TOKEN": "syt_bench"}, state)

@@ -31,6 +31,25 @@ def clean_env() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
 
 
+def cpu_ns(pid: int) -> int:
+    """CPU time of a whole process so far, in ns.
+
+    The process's CPU clock is the sum of what `/proc/PID/task/*/schedstat` shows, plus the threads
+    that have ended, and up to date while a thread runs. (`/proc/PID/schedstat` alone is the main
+    thread.)
+    """
+    return time.clock_gettime_ns((~pid << 3) | 2)  # CPUCLOCK_SCHED, see clock_gettime(3)
+
+
+def memory_kib(pid: int, key: str) -> int:
+    """What the kernel says of a process's memory: `VmRSS` now, `VmHWM` at its peak; in KiB."""
+    with contextlib.suppress(OSError):
+        found = re.search(rf"^{key}:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text(), re.M)
+        if found:
+            return int(found[1])
+    raise BenchError(f"cannot read {key} of process {pid}: it has ended")
+
+
 class Child:
     """A process that is measured, or helps to measure. Used as a context manager."""
 
@@ -72,33 +91,20 @@ class Child:
         return self.process.pid
 
     def cpu_ns(self) -> int:
-        """CPU time of the whole process so far, in ns.
-
-        The process's CPU clock is the sum of what `/proc/PID/task/*/schedstat` shows, plus the
-        threads that have ended, and up to date while a thread runs. (`/proc/PID/schedstat` alone
-        is the main thread.)
-        """
-        return time.clock_gettime_ns((~self.pid << 3) | 2)  # CPUCLOCK_SCHED, see clock_gettime(3)
+        """CPU time of the whole process so far, in ns."""
+        return cpu_ns(self.pid)
 
     def rss_kib(self) -> int:
         """Resident memory now, in KiB."""
-        return self._status("VmRSS")
+        return memory_kib(self.pid, "VmRSS")
 
     def peak_kib(self) -> int:
         """The largest resident memory since `reset_peak`, in KiB."""
-        return self._status("VmHWM")
+        return memory_kib(self.pid, "VmHWM")
 
     def reset_peak(self) -> None:
         """Forget the peak (proc(5), clear_refs)."""
         Path(f"/proc/{self.pid}/clear_refs").write_text("5")
-
-    def _status(self, key: str) -> int:
-        found = re.search(
-            rf"^{key}:\s+(\d+) kB", Path(f"/proc/{self.pid}/status").read_text(), re.M
-        )
-        if not found:
-            raise BenchError(f"cannot read {key} of {self.argv[0]}: it has ended{self._said()}")
-        return int(found[1])
 
     def order(self, line: str) -> None:
         """Write one line to its standard input."""

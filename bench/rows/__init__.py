@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from bench.rows import fanout, gap, inbound, large_journal, memory, outbound, starts
+from bench.rows import fanout, gap, inbound, large_journal, memory, outbound, starts, tmux
 from bench.session import Session
 from bench.table import Row
 
@@ -22,5 +22,8 @@ MEASURES: tuple[tuple[tuple[str, ...], Callable[[Session], Iterable[Row]]], ...]
     (("12",), gap.gap),
     (("13",), large_journal.large_journal),
     (("14",), starts.daemon),
+    (("15", "16"), tmux.latency),
+    (("17",), tmux.burst),
+    (("18",), tmux.idle),
 )
 """Which function gives which rows, in the order they are measured."""
