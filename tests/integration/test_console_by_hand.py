@@ -26,3 +26,25 @@ async def test_it_finds_the_state_directory_of_the_daemon_whose_session_it_is_in
         await pane.shows("I see you")
     finally:
         await daemon.close()
+
+
+async def test_one_of_another_state_directory_is_not_taken_for_ours(
+    tmux: Tmux, tmp_path: Path
+) -> None:
+    pane = await tmux.session(
+        "operator", str(PROGRAMS / "fleetchat"), "console", "--state-dir", str(tmp_path / "other")
+    )
+    await pane.shows("is away")
+    daemon = Daemon(tmp_path, kind="tmux", settings={"socket_name": tmux.socket_name}, env=tmux.env)
+    await daemon.start()
+    try:
+        health = await daemon.api.wait_health(
+            lambda health: "another state directory" in str(health["connector"]["detail"])
+        )
+        assert health["status"] == "degraded"
+        sent = await daemon.api.send("for our own console", wait_s=0)
+        await pane.respawn(str(PROGRAMS / "fleetchat"), "console")
+        assert (await daemon.api.final(sent["id"]))["state"] == "delivered"
+        await pane.shows("for our own console")
+    finally:
+        await daemon.close()

@@ -43,6 +43,7 @@ from fleetchatd.model import (
 )
 from fleetchatd.tmux import submission
 from fleetchatd.tmux.address import Address, clean, is_tag
+from fleetchatd.tmux.badge import Badge
 from fleetchatd.tmux.errors import GoneError, NoTmuxError, TmuxError
 from fleetchatd.tmux.marks import Mark
 from fleetchatd.tmux.protocol import quoted
@@ -71,6 +72,9 @@ LOOKING_SHARE = 0.1
 
 KEEP_PLACE_S = 30.0
 """How often the place on another program's screen is journalled while nothing is said there."""
+
+STRANGE_S = 5.0
+"""How long a console may be there without connecting with us, in seconds, before that is odd."""
 
 AT_ONCE = 100
 """How many submissions are journalled in one commit."""
@@ -106,6 +110,7 @@ class TmuxConnector:
         self._watch: Watch | None = None
         self._pane_id: str | None = None
         self._started_at: float | None = None
+        self._alone: tuple[Badge, float] | None = None
         self._position: str | None = None
         self._kept_at = 0.0
         self._health = ConnectorHealth(
@@ -271,10 +276,22 @@ class TmuxConnector:
 
     def _judge(self, watch: Watch) -> Situation:
         self._pane_id = watch.pane.id
-        present = situation(watch.pane, watch.unsafe)
+        stranger = self._is_stranger(watch.pane.console)
+        present = situation(watch.pane, watch.unsafe, stranger=stranger)
         if present.occupant is not Occupant.CONSOLE and self._is_beginning():
             return replace(present, ready=False)  # what will be there is still being started
         return present
+
+    def _is_stranger(self, console: Badge | None) -> bool:
+        """Whether a console that runs is none of ours: ours connects within a second or so."""
+        if console is None or self._desk.serves(console.pid):
+            self._alone = None
+            return False
+        loop = asyncio.get_running_loop()
+        if self._alone is None or self._alone[0] != console:
+            self._alone = (console, loop.time())
+            loop.call_later(STRANGE_S, self._wake)
+        return loop.time() - self._alone[1] >= STRANGE_S
 
     def _is_beginning(self) -> bool:
         """Whether we have just started the session."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
+import struct
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -25,7 +27,7 @@ class Desk:
     def __init__(self, spool: Spool, changed: Callable[[], None]) -> None:
         self._spool = spool
         self._changed = changed
-        self._consoles: set[asyncio.WriteTransport] = set()
+        self._consoles: dict[asyncio.WriteTransport, int] = {}
         self._server: asyncio.Server | None = None
         self._taken: Mark | None = None
 
@@ -66,16 +68,20 @@ class Desk:
         for console in list(self._consoles):
             self._write(console, mark)
 
+    def serves(self, pid: int) -> bool:
+        """Whether the console that is this process has connected."""
+        return pid in self._consoles.values()
+
     def connected(self, console: asyncio.WriteTransport) -> None:
         """A console is there."""
-        self._consoles.add(console)
+        self._consoles[console] = _peer(console)
         self._changed()
         if self._taken is not None:
             self._write(console, self._taken)
 
     def gone(self, console: asyncio.WriteTransport) -> None:
         """It is there no more."""
-        self._consoles.discard(console)
+        self._consoles.pop(console, None)
         self._changed()
 
     def _write(self, console: asyncio.WriteTransport, mark: Mark) -> None:
@@ -83,6 +89,15 @@ class Desk:
             console.abort()
         else:
             console.write(mark.line())
+
+
+def _peer(console: asyncio.WriteTransport) -> int:
+    """The process at the other end (unix(7), SO_PEERCRED)."""
+    credentials = console.get_extra_info("socket").getsockopt(
+        socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i")
+    )
+    pid, _, _ = struct.unpack("3i", credentials)
+    return int(pid)
 
 
 class _Line(asyncio.Protocol):

@@ -34,13 +34,23 @@ class Situation:
     detail: str | None
 
 
-def situation(pane: Pane, unsafe: str | None) -> Situation:
+def situation(pane: Pane, unsafe: str | None, *, stranger: bool = False) -> Situation:
     """How things stand.
 
     Args:
         pane: as it stood at the last look.
         unsafe: why nothing may be typed into what runs there, if so.
+        stranger: whether the console there is not connected with us, and has had the time to be.
     """
+    if pane.console is not None and stranger:
+        return Situation(
+            Occupant.NOBODY,
+            "degraded",
+            ready=False,
+            detail=f"the console in pane {pane.id} is not connected with fleetchatd: it hangs, or "
+            "was started for another state directory; messages wait: start `fleetchat console` "
+            "there again",
+        )
     if pane.console is not None:
         return Situation(Occupant.CONSOLE, "ok", ready=True, detail=None)
     if pane.badge is not None:

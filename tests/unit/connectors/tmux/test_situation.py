@@ -16,6 +16,12 @@ def test_a_running_console_is_promised_everything() -> None:
     assert found.detail is None
 
 
+def test_a_console_that_is_not_connected_with_us_is_waited_for() -> None:
+    found = situation(CONSOLE, None, stranger=True)
+    assert (found.occupant, found.status, found.ready) == (Occupant.NOBODY, "degraded", False)
+    assert "another state directory" in str(found.detail)
+
+
 def test_a_console_that_died_is_waited_for() -> None:
     found = situation(replace(PLAIN, badge=Badge(os.getpid(), 1)), None)
     assert (found.occupant, found.status, found.ready) == (Occupant.NOBODY, "degraded", False)
