@@ -73,7 +73,7 @@ async def test_what_no_console_wrote_is_put_aside_and_holds_up_nothing(fleet: Fl
     assert "Traceback" not in fleet.daemon.log_text
 
 
-@pytest.mark.parametrize("value", ["x\ty\nz", "1:1:1", "9" * 9999])
+@pytest.mark.parametrize("value", ["x\ty\nz", "1:1:1"])
 async def test_a_badge_that_is_none_makes_messages_wait_for_the_console(
     make_fleet: MakeFleet, value: str
 ) -> None:
@@ -169,6 +169,6 @@ async def test_nothing_runs_while_nothing_happens(fleet: Fleet) -> None:
 
     await eventually("all at rest", at_rest)
     before = [cpu_s(pid) for pid in pids]
-    await asyncio.sleep(8)
+    await asyncio.sleep(5)
     used = [cpu_s(pid) - before for pid, before in zip(pids, before, strict=True)]
-    assert max(used) < 0.02, f"daemon, console, tmux used {used} s in 8 s"
+    assert max(used) < 0.02, f"daemon, console, tmux used {used} s in 5 s"
