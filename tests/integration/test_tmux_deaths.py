@@ -214,6 +214,27 @@ async def successors_pane(shell: Terminal, where: str) -> Terminal:
     return Terminal(shell.tmux, made.strip())
 
 
+async def test_a_console_that_starts_or_leaves_is_never_taken_for_another_program(
+    fleet: Fleet,
+) -> None:
+    await fleet.daemon.kill()
+    await fleet.tmux.kill()
+    shell = await fleet.tmux.session(SESSION, *SHELL)
+    await fleet.daemon.start()
+    states = set()
+    for keys in (" ".join(fleet.console), "/quit", " ".join(fleet.console)):
+        await shell.submit(keys)
+        for number in range(15):
+            message = await fleet.api.send(f"echo {number}", wait_s=0.05)
+            states.add((message["state"], message["error"]))
+    await fleet.ready()
+    errors = [error for state, error in states if state in ("failed", "unknown")]
+    assert [error for error in errors if "only a shell runs in it" not in error] == []
+    assert ":mos~" not in await shell.capture()
+    await fleet.enter("my own words")
+    await fleet.heard("my own words")
+
+
 async def test_of_two_consoles_both_are_heard_and_the_one_that_lives_is_spoken_to(
     fleet: Fleet,
 ) -> None:
