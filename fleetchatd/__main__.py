@@ -10,8 +10,6 @@ import resource
 import sys
 from collections.abc import Sequence
 
-import structlog
-
 from fleetchatd import __version__, logs, places, systemd
 from fleetchatd.errors import (
     AlreadyRunningError,
@@ -47,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except FleetchatError as error:
         return _refuse(error, 1, options.log_format)
     except Exception:
-        structlog.get_logger("fleetchatd").critical("fleetchatd broke", exc_info=True)
+        logs.broke()
         systemd.turn_away("fleetchatd broke; see its log")
         return 1
 

@@ -8,6 +8,7 @@ renderer, in case a library quotes it.
 
 from __future__ import annotations
 
+import importlib
 import json
 import logging
 import os
@@ -18,9 +19,17 @@ from contextlib import suppress
 from typing import Any, BinaryIO, Literal
 
 import orjson
-import structlog
 
 from fleetchatd.model import rfc3339
+
+# structlog loads rich wherever that is installed, as it is for the console: 5 MB, and half of what
+# loading it takes, for tracebacks with colours and local variables, which no log of ours may have.
+if not {"structlog", "rich"} & sys.modules.keys():
+    sys.modules["rich"] = None  # type: ignore[assignment] # importing it fails (importlib)
+    importlib.import_module("structlog")
+    del sys.modules["rich"]
+
+import structlog
 
 LogFormat = Literal["auto", "console", "json", "journal"]
 FORMATS: tuple[LogFormat, ...] = ("auto", "console", "json", "journal")
@@ -51,6 +60,11 @@ def last_words(sentence: str, log_format: LogFormat) -> None:
         print(f"<{PRIORITIES['error']}>{_text(sentence)}", file=sys.stderr)
     else:
         structlog.get_logger(IDENTIFIER).error(sentence)
+
+
+def broke() -> None:
+    """Record an exception that nobody expected, as the process ends by it."""
+    structlog.get_logger(IDENTIFIER).critical("fleetchatd broke", exc_info=True)
 
 
 def configure(log_format: LogFormat, level: str) -> None:

@@ -6,6 +6,7 @@ import io
 import json
 import logging
 import socket
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -220,3 +221,9 @@ def test_auto_is_json_where_there_is_neither_a_journal_nor_a_terminal(
     raw = configure("auto")
     log().info("x")
     assert records(raw)[0]["event"] == "x"
+
+
+def test_the_daemon_does_not_load_what_paints_tracebacks() -> None:
+    program = "import sys, fleetchatd.__main__; print('rich' in sys.modules); import rich"
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (run.returncode, run.stdout) == (0, "False\n"), run.stderr
