@@ -27,9 +27,6 @@ from fleetchatd.model import OutboundPart, SendResult
 REMEMBERED_S = 120.0
 """How long a nonce is trusted to be remembered, in seconds; Discord says "the past few minutes"."""
 
-SLACK_S = 3600.0
-"""By how much our clock and Discord's may differ where nothing else tells a time, in seconds."""
-
 NONCES = 1024
 
 THREAD_EXISTS = 160004
@@ -233,7 +230,7 @@ class Outgoing:
 
         place_id = part.message.draft.thread_id or self._channel_id
         try:
-            message_id = await history.find_own(rest, place_id, mark.begin(SLACK_S), mine)
+            message_id = await history.find_own(rest, place_id, mark.begin(), mine)
         except Refused as refusal:
             if refusal.code == UNKNOWN_CHANNEL and place_id != self._channel_id:
                 return None  # a thread that was never opened

@@ -10,7 +10,7 @@ from fleetchatd.connectors.discord import place as places
 from fleetchatd.connectors.discord.budget import is_gateway
 from fleetchatd.connectors.discord.nonce import nonce_of
 from fleetchatd.connectors.discord.place import HISTORY, NEEDED, VIEW, place_of, thread_name
-from fleetchatd.connectors.discord.position import MARKS, Mark, Position, id_at
+from fleetchatd.connectors.discord.position import MARKS, SKEW_S, SLACK_S, Mark, Position, id_at
 from fleetchatd.connectors.discord.standing import Standing
 
 EVERYONE, ROLE, ME = "1", "2", "3"
@@ -129,8 +129,10 @@ def test_many_watermarks_become_one_and_lose_nothing() -> None:
 def test_a_mark_survives_the_journal_and_begins_before_its_attempt() -> None:
     mark = Mark("3", 1_800_000_000.0, 0)
     assert Mark.decode(mark.encode()) == mark
-    assert mark.begin(60.0) == id_at(1_799_999_940.0)
-    assert Mark("3", 0.0, 77).begin(60.0) == 77
+    assert mark.begin() == id_at(1_800_000_000.0 - SLACK_S)
+    known = id_at(1_800_000_000.0)
+    assert Mark("3", 0.0, known).begin() == id_at(1_800_000_000.0 - SKEW_S)
+    assert Mark("3", 0.0, 77).begin() == 0
 
 
 # -- names and addresses
