@@ -152,7 +152,7 @@ class Outgoing:
         try:
             channel = await rest.ask("GET", "/channels/{channel_id}", channel_id=thread_id)
         except Refused as refusal:
-            if refusal.code == UNKNOWN_CHANNEL:
+            if refusal.status == 404:
                 return False
             if refusal.code != MISSING_ACCESS:
                 raise
@@ -179,7 +179,7 @@ class Outgoing:
                 raise
 
     async def _header(self, rest: Rest, message_id: str) -> Any:
-        """The message that a thread is to stand on; nothing if the history is closed to us."""
+        """The message that a thread is to stand on; nothing if we may not read it."""
         try:
             return await rest.ask(
                 "GET",
@@ -190,7 +190,7 @@ class Outgoing:
         except Refused as refusal:
             if refusal.code == UNKNOWN_MESSAGE:
                 raise _no_thread(message_id) from None
-            if refusal.status != 403:
+            if refusal.status not in (403, 404, 405):
                 raise
             return None
 

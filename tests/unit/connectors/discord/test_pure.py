@@ -40,7 +40,7 @@ def place(
         {"id": ROLE, "permissions": str(role)},
     ]
     guild = {"id": EVERYONE, "owner_id": owner, "roles": roles}
-    found = place_of(channel, guild, {"user": {"id": ME}, "roles": [ROLE]})
+    found = place_of(channel, guild, {"roles": [ROLE]}, ME)
     assert found is not None
     return found
 
@@ -102,7 +102,22 @@ def test_a_verdict_says_what_to_do(
 def test_whatever_comes_in_place_of_a_channel_is_no_channel(
     channel: object, guild: object, member: object
 ) -> None:
-    assert place_of(channel, guild, member) is None
+    assert place_of(channel, guild, member, ME) is None
+    found = place_of(
+        {"id": "5", "guild_id": "1", "permission_overwrites": channel}, guild, member, ME
+    )
+    assert found is not None
+
+
+def test_a_server_that_tells_no_roles_counts_as_open_unless_it_says_otherwise() -> None:
+    channel: dict[str, object] = {"id": "5", "guild_id": EVERYONE, "type": 0}
+    told = place_of(channel, None, None, ME)
+    assert told is not None
+    assert (told.open, told.readable) == (True, True)
+    channel["permission_overwrites"] = [{"id": EVERYONE, "allow": "0", "deny": str(VIEW)}]
+    closed = place_of(channel, None, None, ME)
+    assert closed is not None
+    assert (closed.open, closed.verdict(None)) == (False, None)
 
 
 # -- watermarks
