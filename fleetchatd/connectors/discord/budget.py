@@ -30,6 +30,7 @@ FEW = 10
 ASK_AGAIN_S = 600.0
 """How long we wait at most before asking again whether there are more, in seconds."""
 
+_ALL = 1000
 _LONGEST_RESET_S = 86_400.0
 
 log = structlog.get_logger("fleetchatd.connector")
@@ -109,17 +110,19 @@ class Budget:
 
 
 def terms_of(answer: Any) -> Terms:
-    """What the answer to `GET /gateway/bot` says.
+    """What the answer to `GET /gateway/bot` says; a server may know no budget.
 
     Raises:
-        Refused: it says nothing that we may follow.
+        Refused: it names no gateway that we may go to.
     """
     answer = mapping_of(answer)
     limit = mapping_of(answer.get("session_start_limit"))
     url, remaining, reset_ms = answer.get("url"), limit.get("remaining"), limit.get("reset_after")
-    if not is_gateway(url) or type(remaining) is not int or not isinstance(reset_ms, int | float):
+    if not is_gateway(url):
         raise Refused(200, 0, "without naming a gateway that may be used")
-    return Terms(text_of(url), remaining, min(max(0.0, reset_ms / 1000), _LONGEST_RESET_S))
+    left = remaining if type(remaining) is int else _ALL
+    reset_s = reset_ms / 1000 if isinstance(reset_ms, int | float) else 0.0
+    return Terms(text_of(url), left, min(max(0.0, reset_s), _LONGEST_RESET_S))
 
 
 def is_gateway(url: object) -> bool:

@@ -15,6 +15,18 @@ PAGE = 100
 Raw = Mapping[Any, Any]
 
 
+async def is_empty(rest: Rest, channel_id: str) -> bool:
+    """Whether there is nothing in a channel, or nothing that we may read: Discord says the same.
+
+    Raises:
+        RestError: it could not be told.
+    """
+    answer = await rest.ask(
+        "GET", "/channels/{channel_id}/messages", query={"limit": "1"}, channel_id=channel_id
+    )
+    return isinstance(answer, list) and not answer
+
+
 async def pages_after(rest: Rest, place_id: str, mark: int) -> AsyncIterator[list[Raw]]:
     """What was said in a channel or thread after `mark`, oldest first.
 
@@ -44,7 +56,7 @@ async def active_threads(rest: Rest, guild_id: str, channel_id: str) -> list[Raw
     Raises:
         RestError: they could not be had.
     """
-    answer = await rest.ask("GET", "/guilds/{guild_id}/threads/active", guild_id=guild_id)
+    answer = await rest.ask_if_there("/guilds/{guild_id}/threads/active", guild_id=guild_id)
     return _threads(answer, channel_id)
 
 
@@ -57,11 +69,8 @@ async def archived_threads(rest: Rest, channel_id: str, since: str) -> list[Raw]
     found: list[Raw] = []
     query = {"limit": str(PAGE)}
     while True:
-        answer = await rest.ask(
-            "GET",
-            "/channels/{channel_id}/threads/archived/public",
-            query=query,
-            channel_id=channel_id,
+        answer = await rest.ask_if_there(
+            "/channels/{channel_id}/threads/archived/public", query=query, channel_id=channel_id
         )
         page = _threads(answer, channel_id)
         fresh = [thread for thread in page if archived_at(thread) > since]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import structlog
@@ -181,7 +182,7 @@ class Intake:
             if place.readable and (new or place_id == place.channel_id):
                 await self._read(place_id, last)
             elif new and last > told.get(place_id, 0):
-                await self._skip(place_id, last, "the bot lacks Read Message History")
+                await self._skip(place_id, last, "its history is closed to the bot")
         self.position.swept = max([self.position.swept, *map(archived_at, archived)])
         self.position.settle(max(newest.values()))
         if self.position.encode() != before:
@@ -260,11 +261,13 @@ async def look_around(rest: Rest, channel_id: str) -> Place:
     guild_id = id_of(channel.get("guild_id"))
     if guild_id is None:
         raise Refused(200, 0, f"that {channel_id} is no channel of a server")
-    guild = await rest.ask("GET", "/guilds/{guild_id}", guild_id=guild_id)
-    member = await rest.ask(
-        "GET", "/guilds/{guild_id}/members/{user_id}", guild_id=guild_id, user_id=rest.me
+    guild = await rest.ask_if_there("/guilds/{guild_id}", guild_id=guild_id)
+    member = await rest.ask_if_there(
+        "/guilds/{guild_id}/members/{user_id}", guild_id=guild_id, user_id=rest.me
     )
-    place = place_of(channel, guild, member)
+    place = place_of(channel, guild, member, rest.me)
     if place is None or place.channel_id != channel_id:
         raise Refused(200, 0, "with something else than a channel")
-    return place
+    # Permissions say what should be; an empty answer says what is.
+    said = place.readable and place.last_message_id is not None and place.unusable is None
+    return replace(place, blank=said and await history.is_empty(rest, channel_id))

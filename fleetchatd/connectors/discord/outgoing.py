@@ -27,9 +27,6 @@ from fleetchatd.model import OutboundPart, SendResult
 REMEMBERED_S = 120.0
 """How long a nonce is trusted to be remembered, in seconds; Discord says "the past few minutes"."""
 
-SLACK_S = 3600.0
-"""By how much our clock and Discord's may differ where nothing else tells a time, in seconds."""
-
 NONCES = 1024
 
 THREAD_EXISTS = 160004
@@ -155,7 +152,7 @@ class Outgoing:
         try:
             channel = await rest.ask("GET", "/channels/{channel_id}", channel_id=thread_id)
         except Refused as refusal:
-            if refusal.code == UNKNOWN_CHANNEL:
+            if refusal.status == 404:
                 return False
             if refusal.code != MISSING_ACCESS:
                 raise
@@ -182,7 +179,7 @@ class Outgoing:
                 raise
 
     async def _header(self, rest: Rest, message_id: str) -> Any:
-        """The message that a thread is to stand on; nothing if the history is closed to us."""
+        """The message that a thread is to stand on; nothing if we may not read it."""
         try:
             return await rest.ask(
                 "GET",
@@ -193,7 +190,7 @@ class Outgoing:
         except Refused as refusal:
             if refusal.code == UNKNOWN_MESSAGE:
                 raise _no_thread(message_id) from None
-            if refusal.status != 403:
+            if refusal.status not in (403, 404, 405):
                 raise
             return None
 
@@ -233,7 +230,7 @@ class Outgoing:
 
         place_id = part.message.draft.thread_id or self._channel_id
         try:
-            message_id = await history.find_own(rest, place_id, mark.begin(SLACK_S), mine)
+            message_id = await history.find_own(rest, place_id, mark.begin(), mine)
         except Refused as refusal:
             if refusal.code == UNKNOWN_CHANNEL and place_id != self._channel_id:
                 return None  # a thread that was never opened

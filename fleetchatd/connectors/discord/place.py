@@ -25,6 +25,11 @@ NEEDED: Mapping[int, str] = {
 TEXT_CHANNELS = (0, 5)  # text and announcements
 THREADS = (10, 11, 12)
 
+_BLANK = (
+    "the channel's history is empty, although something was said there: grant the bot Read "
+    "Message History, or what is said while we are not connected is lost; if all was deleted, say "
+    "something"
+)
 _ALL = ~0
 _NAME_UNITS = 100
 
@@ -44,6 +49,7 @@ class Place:
         open: @everyone may view it.
         mine: our own permissions there.
         last_message_id: of the newest message, perhaps deleted since; None if there never was one.
+        blank: its history is empty all the same.
     """
 
     channel_id: str
@@ -52,11 +58,12 @@ class Place:
     open: bool
     mine: int
     last_message_id: str | None
+    blank: bool = False
 
     @property
     def readable(self) -> bool:
         """Whether its history can be read; if not, Discord says that it is empty."""
-        return bool(self.mine & HISTORY)
+        return bool(self.mine & HISTORY) and not self.blank
 
     @property
     def unusable(self) -> str | None:
@@ -80,7 +87,7 @@ class Place:
             )
         missing = [name for bit, name in NEEDED.items() if not self.mine & bit]
         if not missing:
-            return None
+            return Verdict("degraded", _BLANK) if self.blank else None
         detail = f"the bot lacks {' and '.join(missing)} in the channel; grant it"
         if not self.readable:
             detail += ": until then, what is said while we are not connected is lost"
@@ -95,43 +102,52 @@ def no_access(channel_id: str) -> str:
     )
 
 
-def place_of(channel: object, guild: object, member: object) -> Place | None:
+def place_of(channel: object, guild: object, member: object, me: str) -> Place | None:
     """The place that three answers describe: of the channel, its guild and our own member there.
+
+    Where a server tells no roles, @everyone counts as let in, and it is left to its answers what
+    we may do.
 
     Returns:
         None if they do not describe one.
     """
     channel, guild, member = mapping_of(channel), mapping_of(guild), mapping_of(member)
     channel_id, guild_id = id_of(channel.get("id")), id_of(channel.get("guild_id"))
-    me = id_of(mapping_of(member.get("user")).get("id"))
-    if channel_id is None or guild_id is None or guild_id != guild.get("id") or me is None:
+    if channel_id is None or guild_id is None:
         return None
-    roles = [role for role in list_of(member.get("roles")) if isinstance(role, str)]
-    owner = guild.get("owner_id") == me
+    roles = {
+        text_of(mapping_of(role).get("id")): bits_of(mapping_of(role).get("permissions"))
+        for role in list_of(guild.get("roles"))
+    }
+    held = [role for role in list_of(member.get("roles")) if isinstance(role, str)]
     kind = channel.get("type")
+    everything = guild_id not in roles or guild.get("owner_id") == me
+    roles = {guild_id: VIEW} | roles
     return Place(
         channel_id,
         guild_id,
         kind if isinstance(kind, int) else -1,
-        open=bool(_granted(guild, channel, (), "") & VIEW),
-        mine=_ALL if owner else _granted(guild, channel, roles, me),
+        open=bool(_granted(roles, channel, guild_id, (), "") & VIEW),
+        mine=_ALL if everything else _granted(roles, channel, guild_id, held, me),
         last_message_id=id_of(channel.get("last_message_id")),
     )
 
 
 def _granted(
-    guild: Mapping[Any, Any], channel: Mapping[Any, Any], roles: Collection[str], member_id: str
+    roles: Mapping[str, int],
+    channel: Mapping[Any, Any],
+    everyone: str,
+    held: Collection[str],
+    member_id: str,
 ) -> int:
-    """The permissions of a member with these roles; of @everyone without any ("Overwrites")."""
-    everyone = str(guild.get("id"))
+    """The permissions of a member who holds some roles; of @everyone without any ("Overwrites")."""
     granted = 0
-    for role in list_of(guild.get("roles")):
-        if mapping_of(role).get("id") in (everyone, *roles):
-            granted |= bits_of(role.get("permissions"))
+    for role_id in (everyone, *held):
+        granted |= roles.get(role_id, 0)
     if granted & ADMINISTRATOR:
         return _ALL
     overwrites = [mapping_of(entry) for entry in list_of(channel.get("permission_overwrites"))]
-    for ids in ((everyone,), roles, (member_id,)):
+    for ids in ((everyone,), held, (member_id,)):
         granted = _overwritten(granted, [one for one in overwrites if one.get("id") in ids])
     return granted
 

@@ -13,6 +13,12 @@ import orjson
 MARKS = 64
 """So many watermarks are kept; where all is known, one for everything takes their place."""
 
+SKEW_S = 10.0
+"""By how much the clocks that Discord makes ids with may differ, in seconds."""
+
+SLACK_S = 3600.0
+"""By how much our clock and Discord's may differ where nothing else tells a time, in seconds."""
+
 _EPOCH_MS = 1_420_070_400_000
 _LATEST = 2**64 - 1
 
@@ -86,9 +92,16 @@ class Mark:
         value = orjson.loads(encoded)
         return cls(value["me"], value["at"], value["newest"])
 
-    def begin(self, slack_s: float) -> int:
+    def begin(self) -> int:
         """An id that is surely smaller than what the attempt made."""
-        return self.newest or id_at(self.at - slack_s)
+        if self.newest:
+            return max(0, self.newest - id_span(SKEW_S))
+        return id_at(self.at - SLACK_S)
+
+
+def id_span(seconds: float) -> int:
+    """By how much ids grow in that time."""
+    return int(seconds * 1000) << 22
 
 
 def id_at(unix_s: float) -> int:

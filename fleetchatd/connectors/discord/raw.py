@@ -47,7 +47,9 @@ def list_of(value: object) -> Sequence[Any]:
 
 def bits_of(value: object) -> int:
     """Permissions, which come as decimal strings; none for anything else."""
-    return int(value) if isinstance(value, str) and _ID.fullmatch(value) else 0
+    if isinstance(value, str) and _ID.fullmatch(value):
+        return int(value)
+    return value if type(value) is int and value > 0 else 0
 
 
 def one_line(value: object, longest: int = 200) -> str:

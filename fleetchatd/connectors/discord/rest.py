@@ -29,6 +29,7 @@ LONGEST_PAUSE_S = 3600.0
 LONGEST_LIMIT_S = 30.0
 """A rate limit that lasts longer is not sat out in a request, in seconds."""
 
+_NOT_THERE = (404, 405, 501)
 _NOT_TOLD = "no answer came in time"
 
 # It warns of every pause it makes and of voice libraries that are missing; what matters of that
@@ -156,6 +157,19 @@ class Rest:
         except Exception as error:
             raise _translated(error) from None
         return _parsed(answer)
+
+    async def ask_if_there(self, path: str, **how: Any) -> Any:
+        """GET what not every server that speaks this API has; None from one that has it not.
+
+        Raises:
+            RestError: as `ask` does.
+        """
+        try:
+            return await self.ask("GET", path, **how)
+        except Refused as refusal:
+            if refusal.status not in _NOT_THERE:
+                raise
+            return None
 
 
 def _parsed(answer: Any) -> Any:

@@ -10,7 +10,7 @@ from fleetchatd.connectors.discord import place as places
 from fleetchatd.connectors.discord.budget import is_gateway
 from fleetchatd.connectors.discord.nonce import nonce_of
 from fleetchatd.connectors.discord.place import HISTORY, NEEDED, VIEW, place_of, thread_name
-from fleetchatd.connectors.discord.position import MARKS, Mark, Position, id_at
+from fleetchatd.connectors.discord.position import MARKS, SKEW_S, SLACK_S, Mark, Position, id_at
 from fleetchatd.connectors.discord.standing import Standing
 
 EVERYONE, ROLE, ME = "1", "2", "3"
@@ -40,7 +40,7 @@ def place(
         {"id": ROLE, "permissions": str(role)},
     ]
     guild = {"id": EVERYONE, "owner_id": owner, "roles": roles}
-    found = place_of(channel, guild, {"user": {"id": ME}, "roles": [ROLE]})
+    found = place_of(channel, guild, {"roles": [ROLE]}, ME)
     assert found is not None
     return found
 
@@ -102,7 +102,22 @@ def test_a_verdict_says_what_to_do(
 def test_whatever_comes_in_place_of_a_channel_is_no_channel(
     channel: object, guild: object, member: object
 ) -> None:
-    assert place_of(channel, guild, member) is None
+    assert place_of(channel, guild, member, ME) is None
+    found = place_of(
+        {"id": "5", "guild_id": "1", "permission_overwrites": channel}, guild, member, ME
+    )
+    assert found is not None
+
+
+def test_a_server_that_tells_no_roles_counts_as_open_unless_it_says_otherwise() -> None:
+    channel: dict[str, object] = {"id": "5", "guild_id": EVERYONE, "type": 0}
+    told = place_of(channel, None, None, ME)
+    assert told is not None
+    assert (told.open, told.readable) == (True, True)
+    channel["permission_overwrites"] = [{"id": EVERYONE, "allow": "0", "deny": str(VIEW)}]
+    closed = place_of(channel, None, None, ME)
+    assert closed is not None
+    assert (closed.open, closed.verdict(None)) == (False, None)
 
 
 # -- watermarks
@@ -129,8 +144,10 @@ def test_many_watermarks_become_one_and_lose_nothing() -> None:
 def test_a_mark_survives_the_journal_and_begins_before_its_attempt() -> None:
     mark = Mark("3", 1_800_000_000.0, 0)
     assert Mark.decode(mark.encode()) == mark
-    assert mark.begin(60.0) == id_at(1_799_999_940.0)
-    assert Mark("3", 0.0, 77).begin(60.0) == 77
+    assert mark.begin() == id_at(1_800_000_000.0 - SLACK_S)
+    known = id_at(1_800_000_000.0)
+    assert Mark("3", 0.0, known).begin() == id_at(1_800_000_000.0 - SKEW_S)
+    assert Mark("3", 0.0, 77).begin() == 0
 
 
 # -- names and addresses

@@ -260,7 +260,7 @@ async def test_a_page_is_journalled_with_its_place_before_the_next_is_had(
         pass
     said = [int(fleet.human.say(f"missed {number}")) for number in range(150)]
     path = f"*/channels/{fleet.channel.id}/messages"
-    hold = fleet.server.hold("GET", path, nth=2)
+    hold = fleet.server.hold("GET", path, nth=3)  # after a look, and the first page
     async with wire(fleet, tmp_path, wired.inbox).receiving("degraded") as again:
         await hold.reached()
         position = Position.decode(again.inbox.stored or "")
@@ -319,6 +319,37 @@ async def test_without_read_message_history_health_is_degraded_and_the_gap_is_to
         await again.until_status("ok")
         fleet.human.say("live again")
         await again.until_said("live", "live again")
+
+
+async def test_a_history_that_is_empty_though_something_was_said_is_told(
+    fleet: FakeDiscordChannel, tmp_path: Path
+) -> None:
+    fleet.human.say("old")
+    fault = fleet.server.fail("GET", f"*/{fleet.channel.id}/messages", faults.reply([]), times=None)
+    async with wire(fleet, tmp_path).receiving("degraded") as wired:
+        await wired.until(lambda: wired.health.receiving)
+        assert "history is empty" in (wired.health.detail or "")
+        fleet.human.say("live")
+        await wired.until_said("live")
+    fleet.human.say("missed for good")
+    async with wire(fleet, tmp_path, wired.inbox).receiving("degraded") as again:
+        await again.until(lambda: again.inbox.of_type("gap"))
+    assert fault.seen
+    fleet.server.mend()
+    async with wire(fleet, tmp_path, wired.inbox).receiving():
+        pass
+
+
+@pytest.mark.parametrize("path", ["*/threads/active", "*/archived/public", "*/members/*"])
+async def test_a_server_that_has_not_everything_does(
+    fleet: FakeDiscordChannel, tmp_path: Path, path: str
+) -> None:
+    fleet.server.fail("GET", path, refuse(404), times=None)
+    async with wire(fleet, tmp_path).receiving() as wired:
+        pass
+    fleet.human.say("missed")
+    async with wire(fleet, tmp_path, wired.inbox).receiving() as again:
+        await again.until_said("missed")
 
 
 async def test_names_are_those_of_the_server_also_in_the_history(

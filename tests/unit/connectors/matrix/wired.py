@@ -73,7 +73,12 @@ class Journalled:
         self.confirmed |= dict(batch.confirmations)
         self.stored = batch.position or self.stored
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        asyncio.get_running_loop().call_soon(done.set_result, None)
+
+        def on_disk() -> None:
+            if not done.done():  # whoever waited may have been cancelled
+                done.set_result(None)
+
+        asyncio.get_running_loop().call_soon(on_disk)
         return done
 
     @property
