@@ -160,7 +160,7 @@ async def test_any_order_of_deaths_loses_and_doubles_nothing(fleet: Fleet) -> No
     deaths = [*AROUND_THE_PANE, *OF_THE_DAEMON]
     said: list[str] = []
     queued = []
-    for number, death in enumerate(dice.sample(deaths, 6)):
+    for number, death in enumerate(dice.sample(deaths, 4)):
         said.append(f"said before death {number}")
         await fleet.enter(said[-1])
         await fleet.pane.shows(f"] {said[-1]}")  # shown as sent is kept
