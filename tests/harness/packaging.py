@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from pathlib import Path
 
@@ -11,6 +12,15 @@ UV = REPOSITORY / ".venv-uv" / "bin" / "uv"
 """The uv that tools/setup fetched."""
 
 _EXPORT = ("--quiet", "--frozen", "--no-dev", "--no-emit-project", "--no-hashes")
+
+
+_CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
+
+
+def environment() -> dict[str, str]:
+    """What uv is to run with: as in tools/setup, the system's certificates count."""
+    trusted = {"SSL_CERT_FILE": str(_CERTIFICATES)} if _CERTIFICATES.exists() else {}
+    return trusted | os.environ
 
 
 def build_wheel(folder: Path) -> Path:
@@ -27,4 +37,6 @@ def locked_versions(path: Path) -> Path:
 
 
 def _said(*arguments: str | Path) -> bytes:
-    return subprocess.run([UV, *arguments], check=True, stdout=subprocess.PIPE).stdout
+    return subprocess.run(
+        [UV, *arguments], check=True, stdout=subprocess.PIPE, env=environment()
+    ).stdout

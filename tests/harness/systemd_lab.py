@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from tests.harness.packaging import UV, locked_versions
+from tests.harness.packaging import UV, environment, locked_versions
 from tests.harness.synapse_install import REPOSITORY
 
 USER = "ann"
@@ -80,7 +80,9 @@ class Lab:
         locked_versions(self.path("/tmp/versions.txt"))
         for file in (wheel, UV):
             shutil.copy2(file, self.path("/tmp"))
-        inherited = [f"{name}={value}" for name, value in os.environ.items() if _is_network(name)]
+        inherited = [
+            f"{name}={value}" for name, value in environment().items() if _is_network(name)
+        ]
         places = ["UV_TOOL_DIR=/opt", "UV_TOOL_BIN_DIR=/usr/local/bin", "UV_COMPILE_BYTECODE=1"]
         self.run_now(
             *("env", *inherited, *places, "/tmp/uv", "tool", "install", "--python", PYTHON),

@@ -107,4 +107,4 @@ async def test_nothing_of_the_tests_own_environment_reaches_the_daemon(
     raw = await asyncio.to_thread(Path(f"/proc/{daemon.pid}/environ").read_bytes)
     names = {line.partition(b"=")[0] for line in raw.split(b"\0") if line}
     assert os.fsencode("EXTRA") in names
-    assert names <= {b"PATH", b"HOME", b"LANG", b"EXTRA"}
+    assert names <= {b"PATH", b"HOME", b"LANG", b"TMUX_TMPDIR", b"EXTRA"}

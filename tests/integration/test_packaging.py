@@ -13,7 +13,7 @@ import pytest
 
 from fleetchatd import __version__
 from fleetchatd.client.main import COMMANDS
-from tests.harness.packaging import UV, build_wheel, locked_versions
+from tests.harness.packaging import UV, build_wheel, environment, locked_versions
 from tools import man
 
 PIPX = [sys.executable, "-m", "pipx"]
@@ -32,7 +32,7 @@ def versions(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 def said(*command: str | Path, env: Mapping[str, str] | None = None) -> str:
     done = subprocess.run(
-        command, env={**os.environ, **(env or {})}, capture_output=True, text=True, timeout=120
+        command, env={**environment(), **(env or {})}, capture_output=True, text=True, timeout=120
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
