@@ -2,10 +2,11 @@
 
     1:4711:88305    the console, process 4711, started at that tick of the machine's clock
     0:0:0           a console is being started here
+    0:0:1           the operator has left the console
     (unset)         whatever runs here is not the console
 
-An option that names a process that has gone means that the console died: what was meant for it must
-wait, and never be typed into the shell that may have taken its place.
+An option that names no process that runs means that the console died, or was left: what was meant
+for it must wait, and never be typed into the shell that may have taken its place.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from fleetchatd.tmux.processes import start_time
 
 OPTION = "@fleetchat_console"
 STARTING = "0:0:0"
+LEFT = "0:0:1"
 
 
 @dataclass(frozen=True, slots=True)

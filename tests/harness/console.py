@@ -11,6 +11,7 @@ from pathlib import Path
 
 from fleetchatd.tmux import marks
 from fleetchatd.tmux.address import Address
+from fleetchatd.tmux.badge import OPTION, Badge, parse
 from fleetchatd.tmux.marks import Mark
 from fleetchatd.tmux.spool import Names, Spool, Submission
 from tests.harness.tmux import Terminal, Tmux
@@ -58,22 +59,30 @@ class Stage:
 
     async def reopen(self) -> None:
         """Start a console in the same pane, in place of what runs there."""
-        before = await self.badge()
+        before = await self.console()
         await self.pane.respawn(*self.command)
 
         async def another() -> bool:
-            return await self.badge() not in ("", before)
+            return await self.console() not in (None, before)
 
         await eventually("another console", another)
 
     async def ready(self) -> None:
-        await eventually("the console ready", self.badge)
+        await eventually("the console ready", self.console)
 
     async def badge(self) -> str:
-        return await self.pane.ask("#{@fleetchat_console}")
+        """The pane's badge, as it stands."""
+        return await self.pane.ask(f"#{{{OPTION}}}")
+
+    async def console(self) -> Badge | None:
+        """The console that lives in the pane."""
+        worn = parse(await self.badge())
+        return worn if worn is not None and worn.alive else None
 
     async def console_pid(self) -> int:
-        return int((await self.badge()).split(":")[1])
+        found = await self.console()
+        assert found is not None, "no console is alive in the pane"
+        return found.pid
 
     # -- what the operator says ----------------------------------------------------------------
 

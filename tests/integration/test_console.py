@@ -15,6 +15,7 @@ import pytest
 import pytest_asyncio
 
 from fleetchatd.client.console.prompt import SIGN
+from fleetchatd.tmux import badge
 from fleetchatd.tmux.marks import Mark
 from fleetchatd.tmux.processes import start_time
 from tests.harness.console import Stage
@@ -362,7 +363,7 @@ async def test_the_console_wears_its_badge_while_it_runs(stage: Stage) -> None:
     for number in (signal.SIGTERM, signal.SIGHUP):
         await other.ready()
         os.kill(await other.console_pid(), number)
-        await eventually("no badge", lambda: bare(other))
+        await eventually("the console left", lambda: was_left(other))
         await own.submit(" ".join(stage.command))
     assert await stage.badge()
     await pane.kill()
@@ -442,8 +443,8 @@ async def has_ended(pid: int) -> bool:
     return start_time(pid) is None
 
 
-async def bare(stage: Stage) -> bool:
-    return await stage.badge() == ""
+async def was_left(stage: Stage) -> bool:
+    return await stage.badge() == badge.LEFT
 
 
 def processor_time_ns(pid: int) -> int:

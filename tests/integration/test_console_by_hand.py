@@ -48,3 +48,24 @@ async def test_one_of_another_state_directory_is_not_taken_for_ours(
         await pane.shows("for our own console")
     finally:
         await daemon.close()
+
+
+async def test_what_is_said_after_the_operator_left_it_waits_for_the_next_one(
+    tmux: Tmux, tmp_path: Path
+) -> None:
+    pane = await tmux.session("operator")  # a shell
+    daemon = Daemon(tmp_path, kind="tmux", settings={"socket_name": tmux.socket_name}, env=tmux.env)
+    await daemon.start()
+    try:
+        await daemon.api.wait_health(lambda health: "only a shell" in str(health["connector"]))
+        await pane.submit("fleetchat console")
+        await daemon.api.wait_health(lambda health: health["status"] == "ok")
+        await pane.submit("/quit")
+        await daemon.api.wait_health(lambda health: "has ended" in str(health["connector"]))
+        waiting = await daemon.api.send("touch it", wait_s=1)
+        assert waiting["state"] == "queued"
+        await pane.submit("fleetchat console")
+        assert (await daemon.api.final(waiting["id"]))["state"] == "delivered"
+        assert (await pane.capture()).count("touch it") == 1
+    finally:
+        await daemon.close()

@@ -62,9 +62,9 @@ class OwnPane:
             raise ClientError(f"cannot mark the console's pane: {error}") from None
 
     async def take_off(self) -> None:
-        """Show that no console runs here any more."""
+        """Show that the console was left; what is meant for it waits for the next one here."""
         with suppress(TmuxError):  # the pane may be gone, and all is well
-            await self._set("-u", badge.OPTION)
+            await self._set(badge.OPTION, badge.LEFT)
 
     async def _set(self, *words: str) -> None:
         await self._server.run("set-option", "-p", "-t", self._id, *words)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from fleetchatd.model import HealthStatus
+from fleetchatd.tmux import badge
 from fleetchatd.tmux.panes import Pane
 
 
@@ -54,7 +55,8 @@ def situation(pane: Pane, unsafe: str | None, *, stranger: bool = False) -> Situ
     if pane.console is not None:
         return Situation(Occupant.CONSOLE, "ok", ready=True, detail=None)
     if pane.badge is not None:
-        gone = "has not started yet" if pane.badge.pid == 0 else "has ended"
+        starting = pane.badge == badge.parse(badge.STARTING)
+        gone = "has not started yet" if starting else "has ended"
         return Situation(
             Occupant.NOBODY,
             "degraded",
