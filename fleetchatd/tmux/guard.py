@@ -16,9 +16,9 @@ from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 
-from fleetchatd.tmux.badge import OPTION
+from fleetchatd.tmux.badge import OPTION, is_console
 from fleetchatd.tmux.panes import Pane
-from fleetchatd.tmux.processes import Stat, foreground
+from fleetchatd.tmux.processes import Stat, command_line, foreground
 
 SHELL = re.compile(
     r"(a|ba|c|da|fi|k|lk|lok|mk|o|ok|pdk|po|pw|rba|rk|rz|sa|static-|tc|xon|ya|y|z)?sh"
@@ -93,17 +93,10 @@ def objection(pane: Pane) -> Objection | None:
     if pane.badge is not None:
         unset = f"`tmux set-option -p -u -t {pane.id} {OPTION}` if another program runs in it now"
         return Objection(f"the operator's console ran in it and is gone; {unset}", passing=True)
-    return judge(Program.of(one) for one in foreground(pane.pid))
-
-
-def verdict(pane_pid: int) -> str | None:
-    """Why nothing is ever typed into what runs in a pane now; None if that cannot be said.
-
-    Args:
-        pane_pid: its first process.
-    """
-    found = judge(Program.of(one) for one in foreground(pane_pid))
-    return None if found is None or found.passing else found.reason
+    members = foreground(pane.pid)
+    if any(is_console(command_line(one.pid)) for one in members):
+        return Objection("the operator's console is just starting in it", passing=True)
+    return judge(Program.of(one) for one in members)
 
 
 def judge(programs: Iterable[Program]) -> Objection | None:
