@@ -13,7 +13,6 @@ import asyncio
 import re
 import socket
 import time
-import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar, Self
@@ -21,7 +20,7 @@ from typing import Any, ClassVar, Self
 import structlog
 
 from fleetchatd.connectors.base import Context, Inbox
-from fleetchatd.connectors.tmux import reader, session
+from fleetchatd.connectors.tmux import session
 from fleetchatd.connectors.tmux.console_pane import (
     Confirmations,
     NotConfirmed,
@@ -29,17 +28,15 @@ from fleetchatd.connectors.tmux.console_pane import (
     Paster,
 )
 from fleetchatd.connectors.tmux.desk import Desk
+from fleetchatd.connectors.tmux.intake import KIND, Intake
 from fleetchatd.connectors.tmux.settings import SCHEMA, SECRETS
 from fleetchatd.connectors.tmux.situation import Occupant, Situation, situation
 from fleetchatd.connectors.tmux.watch import Watch
 from fleetchatd.errors import SendAmbiguous, SendDeferred, SendRefused, SendUnknown
 from fleetchatd.model import (
-    Batch,
     ConnectorHealth,
-    MessageEvent,
     OutboundPart,
     SendResult,
-    rfc3339,
 )
 from fleetchatd.tmux import submission
 from fleetchatd.tmux.address import Address, clean, is_tag
@@ -51,14 +48,10 @@ from fleetchatd.tmux.server import Server
 from fleetchatd.tmux.spool import (
     STATE_DIR_OPTION,
     Names,
-    NoSubmissionError,
     Spool,
     SpoolError,
-    Submission,
     is_submission_id,
 )
-
-KIND = "tmux"
 
 CONFIRM_S = 10.0
 """How long the console may take to confirm a message before it is asked again, in seconds."""
@@ -70,14 +63,8 @@ PROGRAM_SPACING_S = 0.1
 LOOKING_SHARE = 0.1
 """The greatest part of the time that is spent on looking at a program that never rests."""
 
-KEEP_PLACE_S = 30.0
-"""How often the place on another program's screen is journalled while nothing is said there."""
-
 STRANGE_S = 5.0
 """How long a console may be there without connecting with us, in seconds, before that is odd."""
-
-AT_ONCE = 100
-"""How many submissions are journalled in one commit."""
 
 STEADY_S = 2.0
 """A session that we started and that lasts so long, in seconds, was no false start."""
@@ -104,6 +91,7 @@ class TmuxConnector:
         )
         self._spool = Spool(context.state_dir)
         self._desk = Desk(self._spool, self._wake)
+        self._intake = Intake(self._session, self._names, self._spool, self._desk, context.pauses)
         self._confirmations = Confirmations(self._spool)
         self._paster = Paster(lambda: asyncio.get_running_loop().time())
         self._typing = asyncio.Lock()
@@ -111,8 +99,6 @@ class TmuxConnector:
         self._pane_id: str | None = None
         self._started_at: float | None = None
         self._alone: tuple[Badge, float] | None = None
-        self._position: str | None = None
-        self._kept_at = 0.0
         self._health = ConnectorHealth(
             "degraded", reachable=False, authenticated=False, receiving=False, detail="connecting"
         )
@@ -139,7 +125,7 @@ class TmuxConnector:
 
     async def subscribe(self, inbox: Inbox) -> None:
         """Receive until cancelled, surviving the end of every process in and around the pane."""
-        self._position = await inbox.position()
+        self._intake.position = await inbox.position()
         while True:
             try:
                 await self._receive(inbox)
@@ -153,7 +139,7 @@ class TmuxConnector:
         self._spool.forget_old_acks()
         self._spool.forget_partials()
         await self._desk.open()
-        await self._take_submissions(inbox)  # the spool needs no tmux
+        await self._intake.take_submissions(inbox)  # the spool needs no tmux
         if await session.ensure(self._server, self._session, self._command):
             loop = asyncio.get_running_loop()
             self._started_at = loop.time()
@@ -189,88 +175,17 @@ class TmuxConnector:
             How long after that look the next one may come, in seconds.
         """
         present = self._judge(watch)
-        await self._take_submissions(inbox)
+        await self._intake.take_submissions(inbox)
         self._confirmations.check()
         if present.occupant is not Occupant.CONSOLE:
             self._confirmations.give_up("the console ended before it confirmed it")
         spacing_s = SPACING_S
         if watch.pane.badge is None:
             begun = time.monotonic()
-            await self._read_screen(watch, inbox)
+            await self._intake.read_screen(watch, inbox)
             spacing_s = max(PROGRAM_SPACING_S, (time.monotonic() - begun) / LOOKING_SHARE)
         self._show(present)
         return spacing_s
-
-    async def _take_submissions(self, inbox: Inbox) -> None:
-        """Journal what the operator left in the spool, and only then remove it."""
-        while ids := self._spool.pending()[:AT_ONCE]:
-            taken = [found for one in ids if (found := self._submission(one)) is not None]
-            await inbox.commit(Batch([self._said(one) for one in taken]))
-            self._context.pauses.succeeded()
-            for one in taken:
-                self._spool.take(one.id)
-                self._desk.tell(Mark("kept", one.id))
-
-    def _submission(self, submission_id: str) -> Submission | None:
-        try:
-            found = self._spool.submission(submission_id)
-        except NoSubmissionError as error:
-            self._put_aside(submission_id, str(error))
-            return None
-        if found is not None and not clean(found.text).strip():
-            self._put_aside(submission_id, "there are no words in it")
-            return None
-        return found
-
-    def _put_aside(self, submission_id: str, reason: str) -> None:
-        place = self._spool.put_aside(submission_id)
-        log.warning("left something aside", reason=reason, moved_to=str(place))
-
-    def _said(self, submission: Submission) -> MessageEvent:
-        return MessageEvent(
-            id=submission.id,
-            time=rfc3339(submission.time),
-            connector=KIND,
-            sender=self._names.operator,
-            sender_name=self._session,
-            text=clean(submission.text),
-            thread_id=submission.thread_id,
-            event_class="human",
-        )
-
-    async def _read_screen(self, watch: Watch, inbox: Inbox) -> None:
-        """Journal what a program other than the console says to the orchestrator."""
-        pane_id = watch.pane.id
-        look = reader.parse_look(pane_id, await watch.client.run(reader.look_command(pane_id)))
-        if look is None:
-            return
-        reading = reader.read(self._position, look, self._names.orchestrator)
-        if reading.again:
-            watch.wake()
-        now = asyncio.get_running_loop().time()
-        if reading.lines or self._position is None or now - self._kept_at > KEEP_PLACE_S:
-            self._kept_at = now
-            events = [self._read_off(line) for line in reading.lines if line.text.strip()]
-            await inbox.commit(Batch(events, position=reading.position))
-        self._position = reading.position
-
-    def _read_off(self, line: reader.Line) -> MessageEvent:
-        if line.id is None:
-            event_id = f"{line.source}~{uuid.uuid4().hex}"
-        elif line.source == self._names.operator:
-            event_id = line.id  # what the console has shown as sent was in the spool before
-        else:
-            event_id = f"{line.source}~{line.id}"
-        return MessageEvent(
-            id=event_id,
-            time=rfc3339(time.time()),
-            connector=KIND,
-            sender=line.source,
-            sender_name=line.source.rpartition(":")[2] or line.source,
-            text=line.text,
-            thread_id=line.tag,
-            event_class=line.event_class,
-        )
 
     # -- health -------------------------------------------------------------------------------
 
