@@ -32,6 +32,9 @@ from fleetchatd.connectors.discord.rest import Refused, Rest, Unreachable, why
 from fleetchatd.connectors.pauses import Pauses
 
 CONNECT_TIMEOUT_S = 30.0
+GREETING_TIMEOUT_S = 60.0
+"""How long READY or RESUMED, and all that is replayed before that, may take, in seconds."""
+
 HANG_UP_S = 1.0
 
 INVALID_PAUSE_S = (1.0, 5.0)
@@ -39,6 +42,9 @@ INVALID_PAUSE_S = (1.0, 5.0)
 
 RESUME_TRIES = 20
 """So many connections in a row may fail before the session is given up for a new one."""
+
+NEW_SESSION = (4007, 4009)
+"""Close codes after which the same session cannot be resumed."""
 
 FATAL: Mapping[int, str] = {
     4004: "the bot token is refused; give another ($DISCORD_BOT_TOKEN, or the credential "
@@ -153,7 +159,7 @@ class Gateway:
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT_S):
                 line = await _Socket.from_client(rest.client, gateway=URL(self._url), **how)
-            async with asyncio.timeout(None) as self._patience:
+            async with asyncio.timeout(GREETING_TIMEOUT_S) as self._patience:
                 while True:
                     await line.poll_event()
         finally:
@@ -189,6 +195,8 @@ class Gateway:
         if name in ("READY", "RESUMED"):
             self._failures = 0
             self._pauses.succeeded()
+            if self._patience is not None:
+                self._patience.reschedule(None)
         self._listener.heard(text_of(name), data, self.session.id, seq)
 
     def _resume_url(self, ready: Mapping[Any, Any]) -> str:
@@ -270,6 +278,14 @@ class _Socket(DiscordWebSocket):
         elif frame.get("op") == self.HEARTBEAT_ACK:
             self._unanswered = False
         self._watcher.frame(frame)
+
+    async def poll_event(self) -> None:
+        try:
+            await super().poll_event()
+        except ReconnectWebSocket:
+            if self.socket.close_code in NEW_SESSION:
+                raise ReconnectWebSocket(None, resume=False) from None
+            raise
 
     async def send_heartbeat(self, data: Any) -> None:
         """The next heartbeat falls due. The library takes any frame for a sign of life."""

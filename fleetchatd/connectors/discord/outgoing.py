@@ -15,13 +15,7 @@ from fleetchatd.connectors.discord.place import thread_name, thread_parent
 from fleetchatd.connectors.discord.position import Mark
 from fleetchatd.connectors.discord.raw import id_of, mapping_of, text_of
 from fleetchatd.connectors.discord.rest import Refused, Rest, RestError, Unreachable
-from fleetchatd.errors import (
-    SendAmbiguous,
-    SendDeferred,
-    SendError,
-    SendRefused,
-    SendUnknown,
-)
+from fleetchatd.errors import SendAmbiguous, SendDeferred, SendRefused, SendUnknown
 from fleetchatd.model import OutboundPart, SendResult
 
 REMEMBERED_S = 120.0
@@ -31,6 +25,7 @@ NONCES = 1024
 
 THREAD_EXISTS = 160004
 UNKNOWN_CHANNEL, UNKNOWN_MESSAGE, MISSING_ACCESS = 10003, 10008, 50001
+CLOSED = (UNKNOWN_CHANNEL, MISSING_ACCESS)
 
 
 class NoAccess(Exception):  # noqa: N818 - reads as the outcome that it is
@@ -85,7 +80,7 @@ class Outgoing:
             kind = SendDeferred if error.never_sent else SendAmbiguous
             raise kind(f"cannot reach Discord: {error}") from None
         except Refused as refusal:
-            raise self._error(refusal, place_id, threads) from None
+            raise await self._error(rest, refusal, place_id, threads) from None
         message_id = id_of(mapping_of(answer).get("id"))
         if message_id is None:
             raise SendAmbiguous("Discord answered without a message's id")
@@ -96,19 +91,47 @@ class Outgoing:
         self._remember(self._found, message_id, part.transaction_id)
         return SendResult(message_id)
 
-    def _error(self, refusal: Refused, place_id: str, threads: set[str]) -> SendError:
+    async def _error(
+        self, rest: Rest, refusal: Refused, place_id: str, threads: set[str]
+    ) -> Exception:
         """What became of an attempt that was answered with an error."""
-        if refusal.code in (UNKNOWN_CHANNEL, MISSING_ACCESS) and place_id == self._channel_id:
-            raise NoAccess(str(refusal)) from None
+        if refusal.doubtful:
+            return SendAmbiguous(str(refusal))
+        if place_id == self._channel_id and refusal.code in CLOSED:
+            return NoAccess(str(refusal))
         if refusal.unwelcome:
-            raise Unwelcome(str(refusal)) from None
-        if refusal.code == UNKNOWN_CHANNEL:
+            return Unwelcome(str(refusal))
+        if refusal.code in CLOSED:
             threads.discard(place_id)
+            try:
+                await self._ask_channel(rest)
+            except RestError as error:
+                return self._hindrance(error, place_id)
         if refusal.status == 429:
             return SendDeferred(str(refusal), retry_after_s=refusal.retry_after_s)
         if refusal.final:
             return SendRefused(str(refusal))
         return SendAmbiguous(str(refusal))
+
+    async def _ask_channel(self, rest: Rest) -> None:
+        """See whether our channel is there for us. If it is not, no thread of it is.
+
+        Raises:
+            RestError: it is not, or that could not be told.
+        """
+        await rest.ask("GET", "/channels/{channel_id}", channel_id=self._channel_id)
+
+    def _hindrance(self, error: RestError, thread_id: str) -> Exception:
+        """Why a part for a thread was not sent, after a question about that thread failed."""
+        if not isinstance(error, Refused):
+            return SendDeferred(f"cannot reach Discord: {error}")
+        if error.code in CLOSED:
+            return NoAccess(str(error))
+        if error.unwelcome:
+            return Unwelcome(str(error))
+        if error.final:
+            return SendRefused(f"cannot send to thread {thread_id}: {error}")
+        return SendDeferred(str(error), retry_after_s=error.retry_after_s)
 
     # -- threads ----------------------------------------------------------------------------------
 
@@ -129,16 +152,8 @@ class Outgoing:
         try:
             if not await self._is_thread(rest, thread_id):
                 await self._open_thread(rest, thread_id)
-        except Unreachable as error:
-            raise SendDeferred(f"cannot reach Discord: {error}") from None
-        except Refused as refusal:
-            if refusal.code in (UNKNOWN_CHANNEL, MISSING_ACCESS):
-                raise NoAccess(str(refusal)) from None
-            if refusal.unwelcome:
-                raise Unwelcome(str(refusal)) from None
-            if refusal.final:
-                raise SendRefused(f"cannot send to thread {thread_id}: {refusal}") from None
-            raise SendDeferred(str(refusal), retry_after_s=refusal.retry_after_s) from None
+        except RestError as error:
+            raise self._hindrance(error, thread_id) from None
         threads.add(thread_id)
         return thread_id
 
@@ -156,6 +171,7 @@ class Outgoing:
                 return False
             if refusal.code != MISSING_ACCESS:
                 raise
+            await self._ask_channel(rest)
             channel = {}
         if thread_parent(channel) == self._channel_id:
             return True
@@ -235,12 +251,20 @@ class Outgoing:
             if refusal.code == UNKNOWN_CHANNEL and place_id != self._channel_id:
                 return None  # a thread that was never opened
             reason = f"cannot look up whether it arrived: {refusal}"
-            if refusal.final and place_id != self._channel_id:
+            if refusal.final and place_id != self._channel_id and await self._is_there(rest):
                 raise SendUnknown(reason) from None
             raise SendDeferred(reason) from None
         except RestError as error:
             raise SendDeferred(f"cannot look up whether it arrived: {error}") from None
         return None if message_id is None else self._sent(part, message_id)
+
+    async def _is_there(self, rest: Rest) -> bool:
+        """Whether our channel certainly is there for us."""
+        try:
+            await self._ask_channel(rest)
+        except RestError:
+            return False
+        return True
 
     @staticmethod
     def _remember(memory: OrderedDict[str, Any], key: str, value: str) -> None:

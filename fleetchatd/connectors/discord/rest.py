@@ -10,6 +10,7 @@ import asyncio
 import logging
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, Self
 from urllib.parse import urlsplit
@@ -31,6 +32,9 @@ LONGEST_LIMIT_S = 30.0
 
 _NOT_THERE = (404, 405, 501)
 _NOT_TOLD = "no answer came in time"
+
+_answers: ContextVar[list[int]] = ContextVar("_answers")
+"""HTTP statuses that came for one request."""
 
 # It warns of every pause it makes and of voice libraries that are missing; what matters of that
 # comes as an error, and is reported by us.
@@ -55,12 +59,17 @@ class Unreachable(RestError):  # noqa: N818 - reads as the outcome that it is
 
 @dataclass
 class Refused(RestError):  # noqa: N818
-    """Discord answered with an error ("JSON error codes"); `code` is 0 where it gave none."""
+    """Discord answered with an error ("JSON error codes"); `code` is 0 where it gave none.
+
+    Attributes:
+        doubtful: an earlier try of the same request ended in a way that leaves open what it did.
+    """
 
     status: int
     code: int
     reason: str
     retry_after_s: float | None = None
+    doubtful: bool = False
 
     def __str__(self) -> str:
         number = f" ({self.code})" if self.code else ""
@@ -150,12 +159,14 @@ class Rest:
         if query is not None:
             more["params"] = dict(query)
         timeout = aiohttp.ClientTimeout(REQUEST_TIMEOUT_S, sock_connect=CONNECT_TIMEOUT_S)
+        answers: list[int] = []
+        _answers.set(answers)
         try:
             answer = await self.client.http.request(
                 Route(method, path, **places), timeout=timeout, allow_redirects=False, **more
             )
         except Exception as error:
-            raise _translated(error) from None
+            raise _translated(error, doubtful=any(status >= 500 for status in answers)) from None
         return _parsed(answer)
 
     async def ask_if_there(self, path: str, **how: Any) -> Any:
@@ -184,9 +195,12 @@ def _parsed(answer: Any) -> Any:
 
 def _client(intents: discord.Intents, proxy: str | None) -> discord.Client:
     discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False
+    trace = aiohttp.TraceConfig()
+    trace.on_request_end.append(_note_answer)
     return discord.Client(
         intents=intents,
         proxy=proxy,
+        http_trace=trace,
         max_messages=None,
         member_cache_flags=discord.MemberCacheFlags.none(),
         chunk_guilds_at_startup=False,
@@ -204,20 +218,26 @@ def _proxy_for(url: str) -> str | None:
     return proxy if proxy is None or "://" in proxy else f"http://{proxy}"
 
 
-def _translated(error: Exception) -> RestError:
+async def _note_answer(_: object, __: object, ended: aiohttp.TraceRequestEndParams) -> None:
+    """The library repeats some requests by itself; its last error tells only of the last try."""
+    _answers.get([]).append(ended.response.status)
+
+
+def _translated(error: Exception, *, doubtful: bool = False) -> RestError:
     """A failure of the library's, in our words."""
     if isinstance(error, discord.LoginFailure) and isinstance(error.__cause__, Exception):
         error = error.__cause__
     if isinstance(error, discord.RateLimited):
         pause_s = min(error.retry_after, LONGEST_PAUSE_S)
-        return Refused(429, 0, "and wants us to wait", retry_after_s=pause_s)
+        return Refused(429, 0, "and wants us to wait", retry_after_s=pause_s, doubtful=doubtful)
     if isinstance(error, discord.HTTPException):
         code, text = error.code, error.text
         told = mapping_of(_parsed(text)) if code == 0 else {}
         if isinstance(told.get("code"), int):
             code, text = told["code"], text_of(told.get("message"))
-        return Refused(error.status, code, one_line(text), _retry_after_s(error))
-    return Unreachable(why(error), never_sent=_never_sent(error))
+        reason = "" if text.lstrip().startswith("<") else one_line(text)  # of a proxy, in HTML
+        return Refused(error.status, code, reason, _retry_after_s(error), doubtful)
+    return Unreachable(why(error), never_sent=_never_sent(error) and not doubtful)
 
 
 def _retry_after_s(error: discord.HTTPException) -> float | None:

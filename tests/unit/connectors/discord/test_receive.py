@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
 
 from fleetchatd.connectors.discord import connector as module
+from fleetchatd.connectors.discord import gateway as gateway_module
 from fleetchatd.connectors.discord import line
 from fleetchatd.connectors.discord.position import Position
 from tests.fakes import faults
@@ -187,6 +189,42 @@ async def test_a_session_that_became_invalid_is_begun_anew_and_the_gap_is_filled
         fleet.human.say("after")
         await wired.until_said("before", "between the sessions", "after")
     assert gateway.resumes == [False]
+
+
+@pytest.mark.parametrize("code", [4007, 4009])
+async def test_a_session_that_is_closed_for_good_is_not_resumed_again_and_again(
+    fleet: FakeDiscordChannel, tmp_path: Path, code: int
+) -> None:
+    gateway = fleet.server.gateway
+    async with wire(fleet, tmp_path).receiving() as wired:
+        if code == 4007:
+            wired.connector._gateway.session.seq = 1_000_000
+            gateway.drop_all()
+        else:
+            await gateway.close_all(code)
+        fleet.human.say("meanwhile")
+        await wired.until_said("meanwhile")
+        await wired.until_status("ok")
+    assert (len(gateway.identifies), len(gateway.resumes)) == (2, 1 if code == 4007 else 0)
+
+
+async def test_a_gateway_that_takes_an_identify_and_says_nothing_is_left(
+    fleet: FakeDiscordChannel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gateway_module, "GREETING_TIMEOUT_S", 0.3)
+    silent = pytest.MonkeyPatch()
+    silent.setattr(fleet.server.gateway, "_greet", lambda session: None)
+    async with wire(fleet, tmp_path).receiving("degraded") as wired:
+        await wired.until(lambda: "silent" in (wired.health.detail or ""))
+        silent.undo()
+        await wired.until_status("ok")
+        told = len(wired.told)
+        first = wired.health.last_receive
+        fleet.human.say("hello")
+        await wired.until_said("hello")
+        await asyncio.sleep(0.4)  # the time for a greeting holds no longer
+        assert wired.told[told:] == []
+        assert wired.health.last_receive != first
 
 
 async def test_a_first_connection_that_fails_is_tried_again(

@@ -14,6 +14,7 @@ from fleetchatd.connectors.discord.position import Mark
 from fleetchatd.errors import SendAmbiguous, SendDeferred, SendRefused, SendUnknown
 from fleetchatd.model import OutboundPart
 from tests.fakes import faults
+from tests.fakes.calls import Answer, Call
 from tests.fakes.discord.limits import Limit
 from tests.fakes.discord.refusals import refuse, slow_down
 from tests.fakes.discord.server import FakeDiscordChannel
@@ -270,6 +271,47 @@ async def test_a_channel_that_is_closed_to_us_is_down_and_messages_wait(
         await wired.until_status("ok")
         await wired.connector.send(part("y"))
     assert fleet.said_by_bot() == ["y"]
+
+
+@pytest.mark.parametrize("known", [True, False])
+async def test_messages_for_a_thread_wait_while_its_channel_is_closed_to_us(
+    fleet: FakeDiscordChannel, tmp_path: Path, known: bool
+) -> None:
+    world: Any = fleet.server.world
+    async with wire(fleet, tmp_path).receiving() as wired:
+        told, world.happened = world.happened, lambda name, data, channel: None
+        thread = fleet.human.open_thread(name="aside")
+        if known:
+            await wired.connector.send(part("before", thread_id=thread.id))
+        world.let_in(fleet.channel, fleet.bot, 0, 0)  # nobody tells us
+        mark = longer_ago(wired.connector.mark())
+        with pytest.raises(SendDeferred):
+            await wired.connector.send(part("x", mark, thread_id=thread.id))
+        with pytest.raises(SendDeferred):
+            await wired.connector.send(part("x", thread_id=thread.id))
+        health = await wired.until_status("down")
+        assert "invite the bot" in (health.detail or "")
+        world.happened = told
+        world.let_in(fleet.channel, fleet.bot)
+        await wired.until_status("ok")
+        await wired.connector.send(part("after", thread_id=thread.id))
+    assert fleet.said_by_bot(thread)[-1] == "after"
+
+
+@pytest.mark.parametrize("then", [slow_down(300.0), refuse(403, 50013)])
+async def test_what_the_library_tried_twice_is_in_doubt_whatever_the_last_answer_says(
+    fleet: FakeDiscordChannel, tmp_path: Path, then: faults.Action
+) -> None:
+    async def processed(_call: Call, process: faults.Process) -> Answer:
+        await process()
+        return Answer.of({"message": "Bad Gateway", "code": 0}, 502)
+
+    async with wire(fleet, tmp_path).receiving() as wired:
+        fleet.server.fail("POST", POSTS, processed)
+        fleet.server.fail("POST", POSTS, then, nth=2)
+        with pytest.raises(SendAmbiguous):
+            await wired.connector.send(part("once"))
+    assert fleet.said_by_bot() == ["once"]
 
 
 async def test_bursts_wait_for_the_rate_limit_and_keep_their_order(
