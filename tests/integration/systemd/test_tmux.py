@@ -57,6 +57,9 @@ async def test_the_systems_console_is_attached_to_as_the_documents_say(
     ask = partial(system.lab.run, *known, user="fleetchatd")
     await converse_over_a_stop(system, ask)
     assert await names(ask) == {"_holder", "operator"}
+    await ask("kill-server")
+    await system.api.wait_health(lambda health: health["status"] != "ok")
+    assert await conversation(system, ask, "anew")
     (attach,) = [block for block in blocks("systemd.md", "sh") if block.startswith("sudo ")]
     become = "setpriv --reuid=fleetchatd --regid=fleetchatd --init-groups env TERM=xterm"
     typed = attach.strip().replace("sudo -u fleetchatd", become)
