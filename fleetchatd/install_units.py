@@ -7,10 +7,12 @@ somebody has changed by hand (which is left alone, and named).
 
 from __future__ import annotations
 
+import grp
 import hashlib
 import os
 import pwd
 import re
+import shutil
 import stat
 import subprocess
 import sys
@@ -45,10 +47,15 @@ def run(*, user: bool, uninstall: bool, dry_run: bool) -> int:
         (_uninstall if uninstall else _install)(user, dry_run)
     except OSError as error:
         raise FleetchatError(
-            f"cannot change {error.filename}: {error.strerror}; "
-            + ("see whose it is" if user else "run it as root, or install a user's with --user")
+            f"cannot change {error.filename}: {error.strerror}; {_remedy(user)}"
         ) from error
     return 0
+
+
+def _remedy(user: bool) -> str:
+    if user or os.geteuid() == 0:
+        return "see whose it is, and whether it may be written"
+    return "run it as root, or install a user's with --user"
 
 
 def _install(user: bool, dry_run: bool) -> None:
@@ -108,8 +115,14 @@ def _for_here(text: str) -> str:
     """A unit that starts the programs of this Python, and keeps state where they would."""
     if state := os.environ.get("XDG_STATE_HOME", ""):
         text = text.replace(USER_STATE, _escaped(state)) if state.startswith("/") else text
-    programs = _escaped(str(_programs()))
-    return text.replace("=/usr/bin/fleetchat", f"={programs}/fleetchat")
+    manuals = Path(sysconfig.get_path("data"), "share/man").as_uri().replace("%", "%%")
+    text = text.replace("file:/usr/share/man", manuals)
+    return re.sub("(?<==)/usr/bin/fleetchatd?", _program, text)
+
+
+def _program(found: re.Match[str]) -> str:
+    name = _escaped(str(_programs() / Path(found[0]).name), " ")
+    return f'"{name}"' if " " in name else name
 
 
 def _programs() -> Path:
@@ -128,13 +141,13 @@ def _programs() -> Path:
     )
 
 
-def _escaped(path: str) -> str:
-    """A path as a unit wants it (systemd.service(5), systemd.unit(5)).
+def _escaped(path: str, more: str = "") -> str:
+    """A path as a unit wants it (systemd.service(5), systemd.unit(5)); `more` is allowed as well.
 
     Raises:
         FleetchatError: no unit can have it everywhere it is needed.
     """
-    if not re.fullmatch(r"[^\s\"'\\;$]+", path):
+    if re.search(r"[\s\"'\\;$]", path.translate(dict.fromkeys(map(ord, more)))):
         raise FleetchatError(
             f"cannot name {path!r} in a unit: it has a blank, quote, backslash, semicolon or dollar"
             " sign in it; install fleetchatd elsewhere"
@@ -172,7 +185,13 @@ def _write(path: Path, text: str) -> None:
 
 
 def _user_exists() -> bool:
-    return any(entry.pw_name == USER for entry in pwd.getpwall())
+    """Whether both are there, the user and the group."""
+    try:
+        pwd.getpwnam(USER)
+        grp.getgrnam(USER)
+    except KeyError:
+        return False
+    return True
 
 
 def _make_user() -> None:
@@ -218,7 +237,7 @@ def _reload(user: bool) -> None:
         _run(
             [*_systemctl(user), "daemon-reload"],
             f"cannot reload {_manager(user)}",
-            "run it again once that works",
+            "run it again once that works" if user or os.geteuid() == 0 else "run it as root",
         )
     else:
         print(f"{_manager(user)} is not running: nothing to reload")
@@ -226,24 +245,31 @@ def _reload(user: bool) -> None:
 
 def _disable(user: bool, unit: str) -> None:
     """Take the links to a unit away; one that runs goes on until it is stopped."""
-    subprocess.run([*_systemctl(user), "--quiet", "disable", unit], check=False)
+    if shutil.which("systemctl"):
+        _run(
+            [*_systemctl(user), "--quiet", "disable", unit],
+            f"cannot disable {unit}",
+            "run it again once that works",
+        )
 
 
 def _is_running(user: bool) -> bool:
     folder = f"/run/user/{os.getuid()}/systemd" if user else "/run/systemd"
-    return Path(folder, "private").exists()
+    return os.path.exists(f"{folder}/private")  # False, too, where it may not be looked at
 
 
 def _systemctl(user: bool) -> list[str]:
     if user:  # not set where somebody became this user with sudo
         os.environ.setdefault("XDG_RUNTIME_DIR", f"/run/user/{os.getuid()}")
+    if not _is_running(user):  # systemctl then changes the files by itself
+        os.environ["SYSTEMD_OFFLINE"] = "1"
     return ["systemctl", "--user"] if user else ["systemctl"]
 
 
 def _run(command: list[str], failure: str, remedy: str) -> None:
     try:
         done = subprocess.run(command, capture_output=True, text=True)
-        reason = done.stderr.strip() if done.returncode else ""
+        reason = (done.stderr.strip() or f"exit {done.returncode}") if done.returncode else ""
     except FileNotFoundError:
         reason = f"there is no {command[0]}"
     if reason:
