@@ -17,7 +17,7 @@ from myst_parser.parsers.docutils_ import Parser
 ROOT = Path(__file__).resolve().parents[1]
 REFERENCE = ROOT / "docs" / "reference"
 ROSTER = "The roster"
-SEE_ALSO = "fleetchat(1), fleetchat-roster(5), fleetchatd(8), systemd.service(5), tmux(1)"
+SEE_ALSO = ("fleetchat(1)", "fleetchat-roster(5)", "fleetchatd(8)", "systemd.service(5)", "tmux(1)")
 
 _VERSION = re.compile(r'__version__ = "(.+)"')
 _HEADING = re.compile(r"^##(?=#* )", re.MULTILINE)
@@ -75,7 +75,8 @@ manual_group: fleetchatd
 version: {_version()}
 ---
 """
-    body = f"{_for_man(page.text)}\n## See also\n\n{SEE_ALSO}\n"
+    others = ", ".join(one for one in SEE_ALSO if one != f"{page.name}({page.section})")
+    body = f"{_for_man(page.text)}\n## See also\n\n{others}\n"
     text = f"{head}\n{_HEADING.sub('#', body)}"
     settings = {
         "myst_enable_extensions": ["deflist"],
@@ -113,7 +114,8 @@ def _as_list(found: re.Match[str]) -> str:
     ]
     if len(head) != 2:
         return found[0]
-    title = f"### {head[0]}\n\n" if head[0] and not head[1] else ""
+    named = head[0].startswith("`")  # it is about that, and not a list of such
+    title = f"### {head[0]}\n\n{head[1]}\n\n" if named or not head[1] else ""
     return title + "\n\n".join(f"{term}\n: {meaning}" for term, meaning in rows) + "\n"
 
 

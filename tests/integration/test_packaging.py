@@ -87,3 +87,5 @@ def test_the_manual_pages_are_well_formed_and_complete(tmp_path: Path) -> None:
         assert word in texts["fleetchatd"]
     for word in ("homeserver_url", "room_id", "allowed_senders", "orchestrator"):
         assert word in texts["fleetchat-roster"]
+    for kind in ("matrix", "discord", "memory", "tmux"):  # a heading for the keys of each
+        assert f"\n   {kind}\n" in texts["fleetchat-roster"]
