@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import faulthandler
-import os
 import resource
 import sys
 from collections.abc import Sequence
@@ -155,9 +154,7 @@ def _expected(group: BaseExceptionGroup[BaseException]) -> FleetchatError | None
 def _refuse(error: FleetchatError, code: int, log_format: logs.LogFormat) -> int:
     """Say why it cannot run: a line a problem, or a record a problem where records go."""
     problems = error.problems if isinstance(error, RosterError) else [str(error)]
-    if log_format in ("json", "journal") or (
-        log_format == "auto" and "JOURNAL_STREAM" in os.environ
-    ):
+    if log_format in ("json", "journal") or (log_format == "auto" and logs.stderr_is_journal()):
         for problem in problems:
             logs.last_words(problem, log_format)
     else:

@@ -56,7 +56,7 @@ def last_words(sentence: str, log_format: LogFormat) -> None:
     journald looks up which unit a native record came from when it reads it, and the process may
     have ended by then; of what comes through standard error it knows from the beginning.
     """
-    if log_format in ("auto", "journal") and _stderr_is_journal():
+    if log_format in ("auto", "journal") and stderr_is_journal():
         print(f"<{PRIORITIES['error']}>{_text(sentence)}", file=sys.stderr)
     else:
         structlog.get_logger(IDENTIFIER).error(sentence)
@@ -93,7 +93,7 @@ def configure(log_format: LogFormat, level: str) -> None:
 
 def _renderer(log_format: LogFormat) -> list[Any]:
     if log_format == "auto":
-        if _stderr_is_journal():
+        if stderr_is_journal():
             log_format = "journal"
         else:
             log_format = "console" if sys.stderr.isatty() else "json"
@@ -133,7 +133,7 @@ def _without_secrets(_logger: Any, _method: str, fields: Fields) -> Fields:
     return fields
 
 
-def _stderr_is_journal() -> bool:
+def stderr_is_journal() -> bool:
     """Whether standard error is the journal's stream (systemd.exec(5), $JOURNAL_STREAM)."""
     try:
         stat = os.fstat(sys.stderr.fileno())
