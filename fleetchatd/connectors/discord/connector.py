@@ -270,7 +270,7 @@ class DiscordConnector:
         elif first.name in THREADS:
             await self._learn_threads(rest, first.data, gone=first.name == "THREAD_DELETE")
         elif first.name == "GUILD_CREATE":
-            self._learn_guild(first.data)
+            await self._learn_guild(first.data)
         else:
             await self._look(rest, inbox)
         self._line.leave(first)
@@ -283,7 +283,9 @@ class DiscordConnector:
             await intake.find_place(dispatch)
         # Nothing may be awaited between the two: a cancel would lose what has left the line.
         self._line.leave(*said)
-        return intake.take(said)
+        moved = intake.take(said)
+        self._standing.wordless = intake.gate.wordless
+        return moved
 
     async def _look(self, rest: Rest, inbox: Inbox) -> None:
         """See how the channel stands now.
@@ -329,14 +331,15 @@ class DiscordConnector:
         await self._intake.catch_up(self._line.newest_said())
         self._catch_up_at = asyncio.get_running_loop().time() + CATCH_UP_EVERY_S
         self._standing.caught_up = True
+        self._standing.wordless = self._intake.gate.wordless
         self._context.pauses.succeeded()
         self._show()
 
-    def _learn_guild(self, guild: Mapping[Any, Any]) -> None:
+    async def _learn_guild(self, guild: Mapping[Any, Any]) -> None:
         """Note which channels are not ours, and the active threads that are."""
         if self._intake is not None:
             for raw in (*list_of(guild.get("channels")), *list_of(guild.get("threads"))):
-                self._intake.learn_channel(mapping_of(raw))
+                await self._intake.meet(mapping_of(raw))
 
     async def _learn_threads(self, rest: Rest, data: Mapping[Any, Any], *, gone: bool) -> None:
         """Note the threads that a dispatch tells of, and join new ones."""
@@ -347,7 +350,7 @@ class DiscordConnector:
             return
         for raw in (data, *list_of(data.get("threads"))):
             thread = mapping_of(raw)
-            if self._intake.learn_channel(thread):
+            if await self._intake.meet(thread):
                 await self._join(rest, str(thread["id"]))
 
     async def _join(self, rest: Rest, thread_id: str) -> None:

@@ -6,7 +6,7 @@ gets one here, the same whenever the same thing is told again.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -23,6 +23,8 @@ from fleetchatd.model import (
 SPOKEN = (0, 19)
 """Types of messages that people write: plain ones and replies ("Message Types")."""
 
+NO_WORDS = "(a message that Discord shows without words)"
+
 _FORWARD = 1  # type of a message reference
 _GREATEST_SIZE = 2**53 - 1
 
@@ -30,7 +32,7 @@ _GREATEST_SIZE = 2**53 - 1
 def message_event(
     raw: Mapping[Any, Any], thread_id: str | None, name: str | None
 ) -> MessageEvent | None:
-    """The event for somebody's message; None if it says nothing.
+    """The event for somebody's message; None if it is none.
 
     Args:
         raw: the message.
@@ -39,10 +41,7 @@ def message_event(
     """
     message_id, author = id_of(raw.get("id")), mapping_of(raw.get("author"))
     sender = id_of(author.get("id"))
-    attachments = list(_attachments(raw))
-    text = text_of(raw.get("content")) or "\n".join(item.name for item in attachments)
-    text = text if text.strip() else _without_words(raw)
-    if message_id is None or sender is None or not text:
+    if message_id is None or sender is None:
         return None
     return MessageEvent(
         id=message_id,
@@ -50,10 +49,10 @@ def message_event(
         connector=KIND,
         sender=sender,
         sender_name=name or display_name(author) or sender,
-        text=text,
+        text=words_of(raw),
         thread_id=thread_id,
         reply_to=_reply_to(raw),
-        attachments=attachments,
+        attachments=list(_attachments(raw)),
     )
 
 
@@ -63,8 +62,8 @@ def edit_event(raw: Mapping[Any, Any], thread_id: str | None) -> EditEvent | Non
     Discord tells of an unfurled link, too: such a change has no time of its own.
     """
     message_id, sender = id_of(raw.get("id")), author_of(raw)
-    edited, text = text_of(raw.get("edited_timestamp")), text_of(raw.get("content"))
-    if message_id is None or sender is None or not edited or not text:
+    edited = text_of(raw.get("edited_timestamp"))
+    if message_id is None or sender is None or not edited or "content" not in raw:
         return None
     return EditEvent(
         id=edit_id(message_id, edited),
@@ -72,7 +71,7 @@ def edit_event(raw: Mapping[Any, Any], thread_id: str | None) -> EditEvent | Non
         connector=KIND,
         sender=sender,
         target=message_id,
-        text=text,
+        text=words_of(raw),
         thread_id=thread_id,
     )
 
@@ -103,7 +102,7 @@ def reaction_event(data: Mapping[Any, Any], event_id: str, now_s: float) -> Reac
     sender, target = id_of(data.get("user_id")), id_of(data.get("message_id"))
     emoji = mapping_of(data.get("emoji"))
     name, custom = text_of(emoji.get("name")), id_of(emoji.get("id"))
-    if sender is None or target is None or not name:
+    if sender is None or target is None or not (name or custom):
         return None
     mark = "a" if emoji.get("animated") is True else ""
     return ReactionEvent(
@@ -112,7 +111,7 @@ def reaction_event(data: Mapping[Any, Any], event_id: str, now_s: float) -> Reac
         connector=KIND,
         sender=sender,
         target=target,
-        key=name if custom is None else f"<{mark}:{name}:{custom}>",
+        key=name if custom is None else f"<{mark}:{name or '_'}:{custom}>",
     )
 
 
@@ -167,16 +166,32 @@ def _attachments(raw: Mapping[Any, Any]) -> Iterator[Attachment]:
         )
 
 
-def _without_words(raw: Mapping[Any, Any]) -> str:
-    """What a message says that has neither words nor files: stickers, a poll, what it forwards."""
-    stickers = [text_of(mapping_of(item).get("name")) for item in list_of(raw.get("sticker_items"))]
-    question = mapping_of(mapping_of(raw.get("poll")).get("question"))
-    forwarded = [_forwarded(item) for item in list_of(raw.get("message_snapshots"))]
-    said = [*stickers, text_of(question.get("text")), *forwarded]
-    return "\n".join(words for words in said if words.strip())
+def words_of(raw: Mapping[Any, Any]) -> str:
+    """What a message says: its words, else its files' names, else whatever it has to show."""
+    for words in (
+        text_of(raw.get("content")),
+        _names(raw),
+        "\n".join(filter(str.strip, _shown(raw))),
+    ):
+        if words.strip():
+            return words
+    return NO_WORDS
 
 
-def _forwarded(snapshot: object) -> str:
-    message = mapping_of(mapping_of(snapshot).get("message"))
-    names: Sequence[str] = [item.name for item in _attachments(message)]
-    return text_of(message.get("content")) or "\n".join(names)
+def _names(raw: Mapping[Any, Any]) -> str:
+    return "\n".join(item.name for item in _attachments(raw))
+
+
+def _shown(raw: Mapping[Any, Any]) -> Iterator[str]:
+    """What a message shows beside words and files: stickers, a poll, cards, what it forwards."""
+    for sticker in map(mapping_of, list_of(raw.get("sticker_items"))):
+        yield text_of(sticker.get("name"))
+    yield text_of(mapping_of(mapping_of(raw.get("poll")).get("question")).get("text"))
+    for embed in map(mapping_of, list_of(raw.get("embeds"))):
+        yield from (text_of(embed.get("title")), text_of(embed.get("description")))
+        for field in map(mapping_of, list_of(embed.get("fields"))):
+            yield f"{text_of(field.get('name'))}: {text_of(field.get('value'))}"
+    for snapshot in map(mapping_of, list_of(raw.get("message_snapshots"))):
+        forwarded = mapping_of(snapshot.get("message"))
+        if "message_snapshots" not in forwarded:  # what is forwarded forwards nothing itself
+            yield words_of(forwarded)

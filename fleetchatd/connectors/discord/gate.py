@@ -9,7 +9,13 @@ from typing import Any, NamedTuple
 
 import structlog
 
-from fleetchatd.connectors.discord.events import SPOKEN, author_of, edit_event, message_event
+from fleetchatd.connectors.discord.events import (
+    NO_WORDS,
+    SPOKEN,
+    author_of,
+    edit_event,
+    message_event,
+)
 from fleetchatd.connectors.discord.place import Place
 from fleetchatd.connectors.discord.raw import id_of, mapping_of, text_of
 from fleetchatd.model import EditEvent, MessageEvent
@@ -38,6 +44,7 @@ class Gate:
         threads: ids of its threads.
         counts: gets `refused_senders`.
         nicks: what people are called in the guild, by id; empty for those without such a name.
+        wordless: the last message came without anything to show.
     """
 
     me: str
@@ -46,6 +53,7 @@ class Gate:
     place: Place
     threads: set[str] = field(default_factory=set)
     nicks: dict[str, str] = field(default_factory=dict)
+    wordless: bool = False
     _refused: OrderedDict[str, None] = field(default_factory=OrderedDict)
 
     def knows(self, place_id: str | None) -> bool:
@@ -70,7 +78,9 @@ class Gate:
         if not self._may_write(raw, author):
             self._refuse(message_id, author)
             return None
-        return message_event(raw, self.thread_of(place_id), self.nicks.get(author))
+        event = message_event(raw, self.thread_of(place_id), self.nicks.get(author))
+        self.wordless = event is not None and event.text == NO_WORDS
+        return event
 
     def edit(self, raw: Mapping[Any, Any], place_id: str) -> EditEvent | None:
         """What becomes of a changed message."""

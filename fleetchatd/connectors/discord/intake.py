@@ -26,7 +26,7 @@ from fleetchatd.connectors.discord.gate import Gate, Own
 from fleetchatd.connectors.discord.history import Raw, archived_at
 from fleetchatd.connectors.discord.line import Dispatch
 from fleetchatd.connectors.discord.place import Place, place_of, thread_parent
-from fleetchatd.connectors.discord.position import Position, greatest
+from fleetchatd.connectors.discord.position import SKEW_S, Position, greatest, id_span
 from fleetchatd.connectors.discord.raw import KIND, id_of, mapping_of
 from fleetchatd.connectors.discord.rest import Refused, Rest, RestError
 from fleetchatd.model import Batch, Event, GapEvent, rfc3339
@@ -60,7 +60,7 @@ class Intake:
 
     def is_elsewhere(self, place_id: object) -> bool:
         """Whether that is known to be neither our channel nor one of its threads."""
-        return place_id in self._elsewhere
+        return place_id in self._elsewhere and not self.gate.knows(id_of(place_id))
 
     async def find_place(self, dispatch: Dispatch) -> None:
         """Learn whether something was said in one of our threads, if that is not known yet.
@@ -82,20 +82,35 @@ class Intake:
             if not refusal.final:
                 raise
             channel = {}
-        self.learn_channel({**mapping_of(channel), "id": place_id})
+        await self.meet({**mapping_of(channel), "id": place_id})
 
-    def learn_channel(self, channel: Mapping[Any, Any]) -> bool:
-        """Note whether a channel is a thread of ours; True if it is a new one."""
+    async def meet(self, channel: Mapping[Any, Any]) -> bool:
+        """Note whether a channel is a thread of ours; True if it is a new one.
+
+        A thread that stood in no list, as private ones that are archived, may have a past that is
+        not known: it is journalled first, for what is said now would move the watermark past it.
+
+        Raises:
+            RestError: its past could not be had now.
+        """
+        assert self.position is not None
         channel_id = id_of(channel.get("id"))
         if channel_id is None or self.gate.knows(channel_id):
             return False
-        if thread_parent(channel) == self.gate.place.channel_id:
-            self.gate.threads.add(channel_id)
-            return True
-        self._elsewhere[channel_id] = None
-        if len(self._elsewhere) > ELSEWHERE:
-            del self._elsewhere[next(iter(self._elsewhere))]
-        return False
+        if thread_parent(channel) != self.gate.place.channel_id:
+            self._elsewhere[channel_id] = None
+            if len(self._elsewhere) > ELSEWHERE:
+                del self._elsewhere[next(iter(self._elsewhere))]
+            return False
+        self.gate.threads.add(channel_id)
+        last = greatest([id_of(channel.get("last_message_id"))])
+        if self.gate.place.readable and last > self.position.mark(channel_id):
+            try:
+                await self._read(channel_id, last)
+            except RestError:
+                self.gate.threads.discard(channel_id)
+                raise
+        return True
 
     def take(self, dispatches: Iterable[Dispatch]) -> asyncio.Future[None] | None:
         """Journal what the gateway told; None if there is nothing to wait for."""
@@ -184,7 +199,8 @@ class Intake:
             elif new and last > told.get(place_id, 0):
                 await self._skip(place_id, last, "its history is closed to the bot")
         self.position.swept = max([self.position.swept, *map(archived_at, archived)])
-        self.position.settle(max(newest.values()))
+        # What was said while the lists were made may stand in none of them.
+        self.position.settle(max(newest.values()) - id_span(SKEW_S))
         if self.position.encode() != before:
             await self._inbox.commit(Batch(position=self.position.encode()))
 

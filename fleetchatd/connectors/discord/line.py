@@ -116,7 +116,9 @@ def concerns(
     """
     name, data = dispatch.name, dispatch.data
     if name in SAID:
-        return not elsewhere(data.get("channel_id"))
+        place_id = data.get("channel_id")
+        in_guild = guild_id is None or data.get("guild_id") == guild_id
+        return place_id == channel_id or (in_guild and not elsewhere(place_id))
     if name in CHANNEL_RULES:
         return data.get("id") == channel_id
     if name in GUILD_RULES or name == "GUILD_CREATE":

@@ -7,6 +7,11 @@ from dataclasses import dataclass
 from fleetchatd.connectors.discord.place import VIEW, Place
 from fleetchatd.model import ConnectorHealth
 
+_WORDLESS = (
+    "the last message came without its words; switch on Message Content Intent for the bot in "
+    "Discord's developer portal, and reload"
+)
+
 
 @dataclass(slots=True)
 class Standing:
@@ -23,6 +28,7 @@ class Standing:
         caught_up: what happened before that is journalled.
         lost: why nothing is told to us now.
         trouble: why what was told cannot be worked off now.
+        wordless: the last message came without anything to show.
         last_receive: loop time, in seconds, of the last sign of life.
     """
 
@@ -36,6 +42,7 @@ class Standing:
     caught_up: bool = False
     lost: str | None = None
     trouble: str | None = None
+    wordless: bool = False
     last_receive: float | None = None
 
     @property
@@ -53,7 +60,7 @@ class Standing:
         detail = blocked or retried
         if detail is None and self.place is not None:
             verdict = self.place.verdict(self.allowed)
-            detail = None if verdict is None else verdict.detail
+            detail = verdict.detail if verdict is not None else _WORDLESS if self.wordless else None
         return ConnectorHealth(
             status="down" if blocked else "degraded" if detail else "ok",
             reachable=self.reachable,

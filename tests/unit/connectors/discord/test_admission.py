@@ -45,6 +45,19 @@ async def test_an_intent_that_is_switched_off_is_named(
         assert "Message Content Intent" in (wired.health.detail or "")
 
 
+async def test_a_message_whose_words_are_kept_from_us_is_told_and_shows_in_health(
+    fleet: FakeDiscordChannel, tmp_path: Path
+) -> None:
+    async with wire(fleet, tmp_path).receiving() as wired:
+        fleet.human.say("")
+        health = await wired.until_status("degraded")
+        assert "Message Content Intent" in (health.detail or "")
+        assert health.receiving
+        assert len(wired.inbox.texts) == 1
+        fleet.human.say("words")
+        await wired.until_status("ok")
+
+
 async def test_a_refused_token_never_reaches_the_gateway(
     fleet: FakeDiscordChannel, tmp_path: Path
 ) -> None:

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fleetchatd.connectors.discord.events import (
+    NO_WORDS,
     message_event,
     reaction_event,
     redaction_events,
@@ -160,10 +161,27 @@ def test_a_message_is_told_whole() -> None:
         ({"sticker_items": [{"name": "Wave"}]}, "Wave"),
         ({"poll": {"question": {"text": "Now?"}}}, "Now?"),
         ({"message_snapshots": [{"message": {"content": "forwarded"}}]}, "forwarded"),
+        ({"message_snapshots": [{"message": {"sticker_items": [{"name": "Wave"}]}}]}, "Wave"),
+        (
+            {"embeds": [{"title": "CI", "fields": [{"name": "build", "value": "red"}]}]},
+            "CI\nbuild: red",
+        ),
+        ({"content": " ", "attachments": [{"filename": "a.png"}]}, "a.png"),
+        ({}, NO_WORDS),
+        ({"message_snapshots": [{"message": {}}]}, NO_WORDS),
     ],
 )
 def test_a_message_without_words_is_not_empty(more: dict[str, Any], text: str) -> None:
-    assert said(message(content="", **more)).text == text
+    assert said(message(**{"content": ""} | more)).text == text
+
+
+def test_words_that_are_taken_out_of_a_message_with_a_file_are_an_edit() -> None:
+    raw = message(content="", edited_timestamp="2026-11-23", attachments=[{"filename": "a.png"}])
+    edit = gate().edit(raw, "5")
+    assert edit is not None
+    assert edit.text == "a.png"
+    del raw["content"]
+    assert gate().edit(raw, "5") is None, "a change of something else"
 
 
 def test_a_forwarded_message_is_no_reply() -> None:
@@ -198,6 +216,7 @@ def test_many_deletions_are_told_one_by_one() -> None:
     [
         ({"id": None, "name": "👍"}, "👍"),
         ({"id": "12", "name": "party"}, "<:party:12>"),
+        ({"id": "12", "name": None}, "<:_:12>"),
         ({"id": "12", "name": "party", "animated": True}, "<a:party:12>"),
     ],
 )

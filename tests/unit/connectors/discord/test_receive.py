@@ -97,6 +97,39 @@ async def test_a_thread_that_people_open_is_heard_and_joined(
         await wired.until_said("what now?", "between us")
 
 
+async def test_what_was_missed_in_a_thread_of_no_list_comes_when_it_opens_again(
+    fleet: FakeDiscordChannel, tmp_path: Path
+) -> None:
+    secret = fleet.human.open_thread(name="private", kind=PRIVATE_THREAD)
+    async with wire(fleet, tmp_path).receiving() as wired:
+        fleet.human.say("before", thread=secret.id)
+        await wired.until_said("before")
+    fleet.human.say("missed", thread=secret.id)
+    fleet.human.archive(secret.id)
+    async with wire(fleet, tmp_path, wired.inbox).receiving() as again:
+        path = f"*/channels/{secret.id}/messages"
+        fleet.server.fail("GET", path, refuse(503))
+        fleet.human.say("opened again", thread=secret.id)
+        await again.until_said("before", "missed", "opened again")
+
+
+async def test_a_thread_that_was_taken_for_elsewhere_is_heard_once_it_is_known_as_ours(
+    fleet: FakeDiscordChannel, tmp_path: Path
+) -> None:
+    world = fleet.server.world
+    async with wire(fleet, tmp_path).receiving() as wired:
+        told = world.happened
+        world.happened = lambda name, data, channel: None
+        thread = fleet.human.open_thread(name="not told")
+        world.happened = told
+        fault = fleet.server.fail("GET", f"*/channels/{thread.id}", refuse(404, 10003))
+        fleet.human.say("not found", thread=thread.id)
+        await wired.until(lambda: fault.seen)
+        world.archive(thread, archived=False)  # tells of it
+        fleet.human.say("found", thread=thread.id)
+        await wired.until_said("not found", "found")
+
+
 async def test_other_channels_and_their_threads_are_not_ours(
     fleet: FakeDiscordChannel, tmp_path: Path
 ) -> None:
