@@ -41,6 +41,9 @@ EXTEND_EVERY_S = 2.0
 EXTEND_BY_S = 10.0
 """While it stops: how often it asks systemd for more time, and for how much."""
 
+STOP_MOST_S = 25.0
+"""How long a stop may take at most (contract §7), in seconds."""
+
 UPKEEP_S = 10.0
 PRUNE_EVERY_S = 3600.0
 PRUNE_ROWS = 500
@@ -165,9 +168,14 @@ class Daemon:
         more_time.cancel()
 
     async def _ask_for_time(self) -> None:
-        """Have systemd wait while this loop turns, however short its TimeoutStopSec= is."""
-        while True:
-            self._notifier.tell(f"EXTEND_TIMEOUT_USEC={EXTEND_BY_S * 1_000_000:.0f}")
+        """Have systemd wait while this loop turns, however short its TimeoutStopSec= is.
+
+        Not for ever: what is not over by then never would be, and systemd ends it.
+        """
+        end = time.monotonic() + STOP_MOST_S
+        while (left_s := end - time.monotonic()) > 0:
+            more_s = min(EXTEND_BY_S, left_s)
+            self._notifier.tell(f"EXTEND_TIMEOUT_USEC={more_s * 1_000_000:.0f}")
             await asyncio.sleep(EXTEND_EVERY_S)
 
     # -- reload -------------------------------------------------------------------------------
@@ -271,6 +279,8 @@ class Daemon:
         self._show_status()
 
     def _show_status(self) -> None:
+        if self._stop.is_set():
+            return  # it says already that it is stopping
         health = self._health()
         sentences = health["problems"]
         self._notifier.status(": ".join([health["status"], *sentences[:1]]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import socket
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from fleetchatd import systemd
+from fleetchatd import daemon, systemd
 from fleetchatd.errors import FleetchatError
 
 # The library keeps its socket as long as the process lives.
@@ -171,3 +172,14 @@ def test_anything_else_is_refused_with_a_remedy(
         monkeypatch.setattr(systemd, "FIRST_FD", numbers[what])
         with pytest.raises(FleetchatError, match=r"inherited socket.*ListenStream="):
             systemd.inherited_socket()
+
+
+async def test_a_stop_asks_for_time_but_not_for_ever(
+    manager: socket.socket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(daemon, "STOP_MOST_S", 0.05)
+    monkeypatch.setattr(daemon, "EXTEND_EVERY_S", 0.02)
+    stopping = daemon.Daemon(daemon.Options("roster", "socket", str(tmp_path)))
+    await asyncio.wait_for(stopping._ask_for_time(), timeout=5)
+    asked = [int(manager.recv(99).partition(b"=")[2]) for _ in range(2)]
+    assert 50_000 >= asked[0] > asked[1] > 0
