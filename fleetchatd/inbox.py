@@ -13,7 +13,7 @@ from collections import Counter
 import structlog
 
 from fleetchatd.journal.base import Journal
-from fleetchatd.model import Batch
+from fleetchatd.model import Batch, Event
 from fleetchatd.outbox import Outbox
 
 AGAIN_S = 2.0
@@ -66,6 +66,8 @@ class Inbox:
                 return
             self._failures = 0
             self.counts.update(event.type for event in batch.events)
+            for event in batch.events:
+                _log(event)
             for future in futures:
                 if not future.done():
                     future.set_result(None)
@@ -89,6 +91,18 @@ class Inbox:
         if self._failures == 1:
             log.error("cannot journal what was received; trying again", reason=str(error))
         asyncio.get_running_loop().call_later(AGAIN_S, self._write, batch, futures)
+
+
+def _log(event: Event) -> None:
+    """Tell the log what came in; of a gap, whoever found it has told already."""
+    if event.id is not None:
+        log.info(
+            f"{event.type} received",
+            fleetchat_message_id=event.id,
+            fleetchat_connector=event.connector,
+            fleetchat_thread_id=getattr(event, "thread_id", None),
+            sender=getattr(event, "sender", None),
+        )
 
 
 def _merged(batches: list[Batch]) -> Batch:

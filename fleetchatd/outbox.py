@@ -336,6 +336,7 @@ class Outbox:
         report(
             f"message {message.state.value}",
             fleetchat_message_id=message.id,
+            fleetchat_connector=self._kind or None,
             fleetchat_thread_id=message.draft.thread_id,
             fleetchat_state=message.state.value,
             fleetchat_attempts=message.attempts,
