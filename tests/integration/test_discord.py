@@ -65,9 +65,14 @@ async def test_500_messages_missed_while_down_arrive_once_and_in_order(
     said = [f"missed {number}" for number in range(500)]
     for text in said:
         fleet.human.say(text)
+    thread = fleet.human.open_thread(name="meanwhile").id
+    fleet.human.say("in a thread", thread=thread)
+    fleet.human.archive(thread)
     await daemon.start()
     async with daemon.api.events(subscriber="mos", types="message") as stream:
         assert [event["text"] for event in await stream.take(500)] == said
+        event = await stream.next()
+        assert (event["text"], event["thread_id"]) == ("in a thread", thread)
     await until_ok(daemon)
     assert [one.taken for one in fleet.server.gateway.identifies] == [True, True]
 
@@ -98,7 +103,28 @@ async def test_whatever_becomes_of_the_answers_each_message_is_there_once_and_in
     assert fleet.bot.token not in daemon.log_text
 
 
-@pytest.mark.parametrize("trouble", [401, 4014])
+async def test_a_zombie_is_left_by_resuming_and_costs_no_identify(
+    make_daemon: MakeDaemon, fleet: FakeDiscordChannel
+) -> None:
+    gateway = fleet.server.gateway
+    gateway.heartbeat_interval_ms = 400
+    daemon = daemon_in_channel(make_daemon, fleet)
+    await daemon.start()
+    await until_ok(daemon)
+    async with daemon.api.events(types="connector,message") as stream:
+        gateway.mute_all()
+        fleet.human.say("meanwhile")
+        deaf = await stream.next()
+        assert (deaf["type"], deaf["status"], deaf["receiving"]) == ("connector", "degraded", False)
+        assert "silent" in deaf["detail"]
+        while (event := await stream.next())["type"] != "message":
+            pass
+        assert event["text"] == "meanwhile"
+    await until_ok(daemon)
+    assert (len(gateway.identifies), gateway.resumes) == (1, [True])
+
+
+@pytest.mark.parametrize("trouble", [401, 4004, 4013, 4014])
 async def test_what_discord_refuses_for_good_is_tried_again_only_on_reload(
     make_daemon: MakeDaemon, fleet: FakeDiscordChannel, trouble: int
 ) -> None:
@@ -119,6 +145,7 @@ async def test_what_discord_refuses_for_good_is_tried_again_only_on_reload(
     assert len(server.gateway.identifies) == (0 if trouble == 401 else 1)
     assert daemon.running
     server.refusing_tokens = False
+    (daemon.state_dir / "discord" / "identified-at").unlink(missing_ok=True)  # or it waits
     assert (await daemon.api.reload()).status == 200
     assert (await daemon.api.final(waiting["id"]))["state"] == "delivered"
     assert len(server.gateway.identifies) == (1 if trouble == 401 else 2)

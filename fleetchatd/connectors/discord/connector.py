@@ -48,6 +48,8 @@ CATCH_UP_EVERY_S = 600.0
 AT_ONCE = 4
 """How many batches may wait for the disk while the next one is read."""
 
+NOT_FOUND = 404
+
 _DEFAULT_API_URL: str = SCHEMA["properties"]["api_url"]["default"]
 
 log = structlog.get_logger("fleetchatd.connector")
@@ -143,6 +145,10 @@ class DiscordConnector:
         self._standing.connected = False
         self._standing.reachable = reachable
         self._standing.lost = reason
+        if self._intake is None and self._rest is not None:
+            # It may last until tomorrow; by REST one can talk meanwhile.
+            self._catch_up_at = 0.0
+            self._news.set()
         self._show()
 
     # -- receiving ------------------------------------------------------------------------------
@@ -196,7 +202,11 @@ class DiscordConnector:
             try:
                 rest, user = await Rest.sign_in(self._api_url, self._token.value)
             except Refused as refusal:
-                raise unwelcome(refusal) if refusal.unwelcome else refusal from None
+                if refusal.unwelcome:
+                    raise unwelcome(refusal) from None
+                if refusal.status == NOT_FOUND:
+                    refusal.reason += "; mend connector.discord.api_url in the roster"
+                raise
             rest.me = id_of(mapping_of(user).get("id")) or ""
             if not rest.me:
                 await rest.close()

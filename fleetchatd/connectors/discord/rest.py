@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
+import ssl
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from contextvars import ContextVar
@@ -229,12 +231,14 @@ def _translated(error: Exception, *, doubtful: bool = False) -> RestError:
         error = error.__cause__
     if isinstance(error, discord.RateLimited):
         pause_s = min(error.retry_after, LONGEST_PAUSE_S)
-        return Refused(429, 0, "and wants us to wait", retry_after_s=pause_s, doubtful=doubtful)
+        reason = f"and wants us to wait for {pause_s:.0f} s"
+        return Refused(429, 0, reason, retry_after_s=pause_s, doubtful=doubtful)
     if isinstance(error, discord.HTTPException):
         code, text = error.code, error.text
         told = mapping_of(_parsed(text)) if code == 0 else {}
         if isinstance(told.get("code"), int):
             code, text = told["code"], text_of(told.get("message"))
+        text = text.removeprefix(f"{error.status}: ")  # said already
         reason = "" if text.lstrip().startswith("<") else one_line(text)  # of a proxy, in HTML
         return Refused(error.status, code, reason, _retry_after_s(error), doubtful)
     return Unreachable(why(error), never_sent=_never_sent(error) and not doubtful)
@@ -263,9 +267,15 @@ def why(error: BaseException) -> str:
         return f"the proxy answered {error.status} {one_line(error.message)}".rstrip()
     if isinstance(error, aiohttp.WSServerHandshakeError):
         return f"the gateway answered {error.status}"
+    if isinstance(error, aiohttp.InvalidURL):
+        return "its address is none; mend $HTTPS_PROXY, or connector.discord.api_url in the roster"
     cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
     if isinstance(cause, OSError) and cause.strerror:
-        return cause.strerror.split(" [")[0]
+        reason = cause.strerror.split(" [")[0]
+        if cause.errno and not isinstance(cause, ssl.SSLError):
+            reason = os.strerror(cause.errno)
+        through = isinstance(error, aiohttp.ClientProxyConnectionError)
+        return f"{reason}, on the way to the proxy; see $HTTPS_PROXY" if through else reason
     if isinstance(error, aiohttp.ServerDisconnectedError):
         return "it closed the connection without an answer"
     if isinstance(error, asyncio.TimeoutError):

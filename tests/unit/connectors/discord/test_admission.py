@@ -12,6 +12,7 @@ import pytest
 from fleetchatd.connectors.discord import budget
 from tests.fakes.discord.server import FakeDiscord, FakeDiscordChannel
 from tests.unit.connectors.discord.wired import wire
+from tests.unit.connectors.matrix.wired import part
 
 
 @pytest.mark.parametrize(
@@ -71,6 +72,17 @@ async def test_a_refused_token_never_reaches_the_gateway(
     assert fleet.server.gateway.identifies == []
 
 
+async def test_an_address_that_is_no_api_names_the_key_to_mend(
+    fleet: FakeDiscordChannel, tmp_path: Path
+) -> None:
+    api_url = fleet.server.api_url.replace("v10", "nothing")
+    async with wire(fleet, tmp_path, api_url=api_url).receiving("degraded") as wired:
+        await wired.until(lambda: "404" in (wired.health.detail or ""))
+        assert wired.health.detail == (
+            "Discord answered 404 Not Found; mend connector.discord.api_url in the roster"
+        )
+
+
 async def test_a_token_that_is_revoked_meanwhile_is_noticed(
     fleet: FakeDiscordChannel, tmp_path: Path
 ) -> None:
@@ -124,8 +136,12 @@ async def test_when_few_attempts_are_left_they_are_saved_and_health_says_until_w
     async with wire(fleet, tmp_path).receiving("degraded") as wired:
         await wired.until(lambda: "3 attempts" in (wired.health.detail or ""))
         assert f"{time.strftime('%Y-%m-%dT', time.gmtime())}" in (wired.health.detail or "")
+        await wired.until(lambda: wired.inbox.stored, "a first contact, by REST")
+        await wired.connector.send(part("can be sent all the same"))
+        fleet.human.say("is read later")
         assert gateway.identifies == []
         gateway.remaining = 1000
+        await wired.until_said("is read later")
         await wired.until_status("ok")
 
 

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from fleetchatd.connectors.discord import place as places
 from fleetchatd.connectors.discord.budget import is_gateway
+from fleetchatd.connectors.discord.line import Dispatch, concerns
 from fleetchatd.connectors.discord.nonce import nonce_of
 from fleetchatd.connectors.discord.place import HISTORY, NEEDED, VIEW, place_of, thread_name
 from fleetchatd.connectors.discord.position import MARKS, SKEW_S, SLACK_S, Mark, Position, id_at
@@ -208,3 +209,25 @@ def test_health_is_the_truth_about_all_parts() -> None:
     assert (standing.health().status, standing.health().detail) == ("down", "closed to us")
     standing.fatal = "refused"
     assert (standing.blocked, standing.health().receiving) == ("refused", False)
+
+
+@pytest.mark.parametrize(
+    ("data", "concerned"),
+    [
+        ({"channel_id": "5", "guild_id": "1"}, True),
+        ({"channel_id": "5"}, True),
+        ({"channel_id": "6", "guild_id": "1"}, True),
+        ({"channel_id": "4", "guild_id": "1"}, False),
+        ({"channel_id": "6", "guild_id": "2"}, False),
+        ({"channel_id": "6"}, False),
+        ({}, False),
+    ],
+)
+def test_only_what_may_be_said_in_our_channel_stands_in_line(
+    data: dict[str, str], concerned: bool
+) -> None:
+    dispatch = Dispatch("MESSAGE_CREATE", data, "s", 1)
+    found = concerns(
+        dispatch, channel_id="5", guild_id="1", me="3", elsewhere=lambda place: place == "4"
+    )
+    assert found is concerned

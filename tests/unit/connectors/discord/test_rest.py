@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fleetchatd.connectors.discord.rest import Refused, _proxy_for
+from fleetchatd.connectors.discord.rest import Refused, Rest, Unreachable, _proxy_for
 
 API = "https://discord.com/api/v10"
 
@@ -29,6 +29,23 @@ def test_the_proxy_is_the_environments(
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     assert _proxy_for(API) == proxy
+
+
+@pytest.mark.parametrize(
+    ("proxy", "says"),
+    [
+        ("http://us er:Geheimnis@::bad::", "mend $HTTPS_PROXY"),
+        ("http://ann:Geheimnis@127.0.0.1:9", "the way to the proxy"),
+    ],
+)
+async def test_a_proxy_that_does_not_work_is_named_and_its_password_is_not(
+    monkeypatch: pytest.MonkeyPatch, proxy: str, says: str
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", proxy)
+    with pytest.raises(Unreachable) as error:
+        await Rest.sign_in("https://discord.invalid/api/v10", "token")
+    assert says in str(error.value)
+    assert "Geheimnis" not in str(error.value)
 
 
 @pytest.mark.parametrize(
