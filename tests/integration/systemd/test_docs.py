@@ -64,6 +64,17 @@ async def test_the_ten_questions_have_answers(system: SystemService, fake: FakeM
     assert "not this one" not in "".join(answers)
 
 
+async def test_systemd_takes_the_socket_over_from_a_daemon_that_runs(system: SystemService) -> None:
+    await system.start()
+    (typed,) = [block for block in blocks("systemd.md", "sh") if "fleetchatd.socket" in block]
+    await system.lab.run("sh", "-ec", typed)
+    assert await system.show("TriggeredBy") == "fleetchatd.socket"
+    await system.stop()
+    assert system.lab.path(system.socket).exists()
+    await system.fleetchat("send", "hello")
+    await system.systemctl("disable", "fleetchatd.socket", "fleetchatd.service")
+
+
 async def test_an_agents_unit_finds_the_daemon_ready(user: UserService) -> None:
     drop_in, follower = blocks("agents-under-systemd.md", "ini")
     (user.lab.path(user.units) / "mosaic-agent@.service").write_text(
