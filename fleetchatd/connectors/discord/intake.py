@@ -60,7 +60,8 @@ class Intake:
 
     def is_elsewhere(self, place_id: object) -> bool:
         """Whether that is known to be neither our channel nor one of its threads."""
-        return place_id in self._elsewhere and not self.gate.knows(id_of(place_id))
+        found = id_of(place_id)
+        return found in self._elsewhere and not self.gate.knows(found)
 
     async def find_place(self, dispatch: Dispatch) -> None:
         """Learn whether something was said in one of our threads, if that is not known yet.
@@ -243,16 +244,15 @@ class Intake:
             if author is None or author in self.gate.nicks:
                 continue
             try:
-                member = await self._rest.ask(
-                    "GET",
+                member = await self._rest.ask_if_there(
                     "/guilds/{guild_id}/members/{user_id}",
                     guild_id=self.gate.place.guild_id,
                     user_id=author,
                 )
-            except RestError as error:  # somebody who has left; a name is not worth waiting for
-                log.debug("cannot ask for a member's name", reason=str(error))
-                member = {}
-            self.gate.learn_nick(author, member)
+            except RestError as error:  # a name is not worth waiting for; the next page asks again
+                log.debug("cannot ask for members' names", reason=str(error))
+                return
+            self.gate.learn_nick(author, member or {})  # nobody: somebody who has left
 
     async def report_gap(self, reason: str, thread_id: str | None = None) -> None:
         """Tell that something is missing for good."""

@@ -24,6 +24,7 @@ REMEMBERED_S = 120.0
 NONCES = 1024
 
 THREAD_EXISTS = 160004
+LOCKED = 50083  # one that is merely archived opens again by itself
 UNKNOWN_CHANNEL, UNKNOWN_MESSAGE, MISSING_ACCESS = 10003, 10008, 50001
 CLOSED = (UNKNOWN_CHANNEL, MISSING_ACCESS)
 
@@ -52,6 +53,7 @@ class Outgoing:
         self.newest = 0
         self._channel_id = channel_id
         self._is_sent = is_sent
+        self._threads: set[str] = set()
         self._found: OrderedDict[str, str] = OrderedDict()
 
     async def send(self, rest: Rest, part: OutboundPart, threads: set[str]) -> SendResult:
@@ -103,6 +105,7 @@ class Outgoing:
             return Unwelcome(str(refusal))
         if refusal.code in CLOSED:
             threads.discard(place_id)
+            self._threads.discard(place_id)
             try:
                 await self._ask_channel(rest)
             except RestError as error:
@@ -110,7 +113,8 @@ class Outgoing:
         if refusal.status == 429:
             return SendDeferred(str(refusal), retry_after_s=refusal.retry_after_s)
         if refusal.final:
-            return SendRefused(str(refusal))
+            remedy = "; let somebody unlock the thread" if refusal.code == LOCKED else ""
+            return SendRefused(f"{refusal}{remedy}")
         return SendAmbiguous(str(refusal))
 
     async def _ask_channel(self, rest: Rest) -> None:
@@ -142,7 +146,7 @@ class Outgoing:
             SendError: nothing was sent.
             NoAccess: nothing was sent, and the channel is closed to us.
         """
-        if thread_id in threads:
+        if thread_id in threads or thread_id in self._threads:
             return thread_id
         if id_of(thread_id) is None or thread_id == self._channel_id:
             raise SendRefused(
@@ -154,7 +158,8 @@ class Outgoing:
                 await self._open_thread(rest, thread_id)
         except RestError as error:
             raise self._hindrance(error, thread_id) from None
-        threads.add(thread_id)
+        # Not into `threads`: whoever receives knows only those whose past is journalled.
+        self._threads.add(thread_id)
         return thread_id
 
     async def _is_thread(self, rest: Rest, thread_id: str) -> bool:

@@ -16,6 +16,7 @@ from tests.fakes.discord.refusals import refuse, slow_down
 from tests.fakes.discord.server import FakeDiscordChannel
 from tests.fakes.discord.things import HISTORY, ORDINARY, PRIVATE_THREAD
 from tests.unit.connectors.discord.wired import wire
+from tests.unit.connectors.matrix.wired import part
 
 
 async def test_what_was_said_before_the_first_contact_is_not_delivered(
@@ -97,8 +98,9 @@ async def test_a_thread_that_people_open_is_heard_and_joined(
         await wired.until_said("what now?", "between us")
 
 
+@pytest.mark.parametrize("by", ["a person", "us"])
 async def test_what_was_missed_in_a_thread_of_no_list_comes_when_it_opens_again(
-    fleet: FakeDiscordChannel, tmp_path: Path
+    fleet: FakeDiscordChannel, tmp_path: Path, by: str
 ) -> None:
     secret = fleet.human.open_thread(name="private", kind=PRIVATE_THREAD)
     async with wire(fleet, tmp_path).receiving() as wired:
@@ -109,6 +111,9 @@ async def test_what_was_missed_in_a_thread_of_no_list_comes_when_it_opens_again(
     async with wire(fleet, tmp_path, wired.inbox).receiving() as again:
         path = f"*/channels/{secret.id}/messages"
         fleet.server.fail("GET", path, refuse(503))
+        if by == "us":
+            await again.connector.send(part("opened again", thread_id=secret.id))
+            await again.until_said("before", "missed")
         fleet.human.say("opened again", thread=secret.id)
         await again.until_said("before", "missed", "opened again")
 
@@ -433,8 +438,17 @@ async def test_names_are_those_of_the_server_also_in_the_history(
     fleet.human.say("missed")
     async with wire(fleet, tmp_path, wired.inbox).receiving() as again:
         await again.until_said("live", "missed")
-    names = [event.sender_name for event in again.inbox.of_type("message")]
-    assert names == ["The Boss", "The Boss"]
+    fleet.human.say("missed while names cannot be had")
+    fleet.server.fail("GET", "*/members/" + fleet.human.user_id, refuse(503))
+    async with wire(fleet, tmp_path, wired.inbox).receiving() as third:
+        await third.until(lambda: len(third.inbox.texts) == 3)
+        fleet.server.gateway.forget_sessions()
+        fleet.human.say("missed once more")
+        fleet.server.gateway.say_to_all(9, False)
+        fleet.server.gateway.drop_all()
+        await third.until(lambda: len(third.inbox.texts) == 4)
+    names = [event.sender_name for event in third.inbox.of_type("message")]
+    assert names == ["The Boss", "The Boss", "Ann", "The Boss"]
 
 
 async def test_a_receiver_that_begins_again_resumes_where_it_had_handed_over(

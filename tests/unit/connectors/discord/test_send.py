@@ -172,6 +172,16 @@ async def test_a_reply_into_an_archived_thread_opens_it_again(
     assert (fleet.said_by_bot(thread), thread.archived) == (["still there"], False)
 
 
+async def test_a_locked_thread_fails_the_message_and_says_what_to_do(
+    fleet: FakeDiscordChannel, tmp_path: Path
+) -> None:
+    thread = fleet.human.open_thread(name="old")
+    fleet.server.world.archive(thread, locked=True)
+    async with wire(fleet, tmp_path).receiving() as wired:
+        with pytest.raises(SendRefused, match="unlock the thread"):
+            await wired.connector.send(part("x", thread_id=thread.id))
+
+
 async def test_what_is_no_thread_of_ours_is_refused_and_nothing_is_sent_anywhere(
     fleet: FakeDiscordChannel, tmp_path: Path
 ) -> None:
