@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import Sequence
 
 import structlog
 
@@ -18,6 +19,9 @@ from fleetchatd.outbox import Outbox
 
 AGAIN_S = 2.0
 """How soon a batch is written again when the journal could not, in seconds."""
+
+LOGGED_SINGLY = 4
+"""How many events of one commit get a record each; more share one, as a gap is being filled."""
 
 log = structlog.get_logger("fleetchatd.inbox")
 
@@ -66,8 +70,7 @@ class Inbox:
                 return
             self._failures = 0
             self.counts.update(event.type for event in batch.events)
-            for event in batch.events:
-                _log(event)
+            _log(batch.events)
             for future in futures:
                 if not future.done():
                     future.set_result(None)
@@ -93,9 +96,18 @@ class Inbox:
         asyncio.get_running_loop().call_later(AGAIN_S, self._write, batch, futures)
 
 
-def _log(event: Event) -> None:
+def _log(events: Sequence[Event]) -> None:
     """Tell the log what came in; of a gap, whoever found it has told already."""
-    if event.id is not None:
+    known = [event for event in events if event.id is not None]
+    if len(known) > LOGGED_SINGLY:
+        log.info(
+            f"{len(known)} events received",
+            fleetchat_connector=known[0].connector,
+            first=known[0].id,
+            last=known[-1].id,
+        )
+        return
+    for event in known:
         log.info(
             f"{event.type} received",
             fleetchat_message_id=event.id,

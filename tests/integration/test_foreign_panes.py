@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shlex
+import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
@@ -422,8 +424,12 @@ async def test_a_program_that_ends_just_before_the_paste_takes_nothing_with_it(
     client = await ControlClient.attach(server, "agent", lambda notice: None)
     at_work = submission._Submission(client, Activity(), pane.id, SHIP)
     before = (await at_work._look()).pane
-    await pane.keys("C-d")
-    await pane.shows("Pane is dead")
+    os.kill(before.pid, signal.SIGKILL)
+
+    async def dead() -> bool:
+        return await pane.ask("#{pane_dead}") == "1"
+
+    await eventually("the pane dead", dead)
     assert not await at_work._give(SHIP, "-p", f"{submission._same_command(before)},1")
     assert await tmux.is_running()
     await client.close()

@@ -138,7 +138,7 @@ class TmuxConnector:
         self._spool.write_names(self._names)
         self._spool.forget_old_acks()
         self._spool.forget_partials()
-        await self._desk.open()
+        self._desk.open()
         await self._intake.take_submissions(inbox)  # the spool needs no tmux
         if await session.ensure(self._server, self._session, self._command):
             loop = asyncio.get_running_loop()

@@ -12,9 +12,6 @@ from contextlib import suppress
 from fleetchatd.tmux.marks import Mark, socket_path
 from fleetchatd.tmux.spool import Spool, SpoolError
 
-LONGEST_BACKLOG_BYTES = 64 * 1024
-"""A console that leaves so much unread has stopped; it sees us again when it connects anew."""
-
 
 class Desk:
     """Where consoles connect to.
@@ -27,39 +24,47 @@ class Desk:
     def __init__(self, spool: Spool, changed: Callable[[], None]) -> None:
         self._spool = spool
         self._changed = changed
-        self._consoles: dict[asyncio.WriteTransport, int] = {}
-        self._server: asyncio.Server | None = None
+        self._consoles: dict[socket.socket, int] = {}
+        self._listening: socket.socket | None = None
         self._taken: Mark | None = None
 
-    async def open(self) -> None:
+    def open(self) -> None:
         """Listen, in the place of whoever listened before.
 
         Raises:
             SpoolError: the folder does not allow it.
         """
-        if self._server is not None:
+        if self._listening is not None:
             return
         place = self._spool.folder / "socket"
+        listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
         try:
             place.unlink(missing_ok=True)
             with socket_path(self._spool.folder) as path:
-                self._server = await asyncio.get_running_loop().create_unix_server(
-                    lambda: _Line(self), path
-                )
+                listening.bind(path)
                 os.chmod(path, 0o600)
+            listening.listen()
         except OSError as error:
+            listening.close()
             raise SpoolError(f"cannot listen on {place}: {error.strerror}") from None
+        self._listening = listening
+        asyncio.get_running_loop().add_reader(listening, self._accept, listening)
 
     def close(self) -> None:
         """Hang up; consoles see that we are away."""
-        if self._server is None:
+        if self._listening is None:
             return
-        self._server.close()
-        self._server = None
+        asyncio.get_running_loop().remove_reader(self._listening)
+        self._listening.close()
+        self._listening = None
         for console in list(self._consoles):
-            console.abort()
+            self._let_go(console)
         with suppress(OSError):
             (self._spool.folder / "socket").unlink()
+
+    def serves(self, pid: int) -> bool:
+        """Whether the console that is this process has connected."""
+        return pid in self._consoles.values()
 
     def tell(self, mark: Mark) -> None:
         """Tell every console how far a submission has come."""
@@ -68,54 +73,37 @@ class Desk:
         for console in list(self._consoles):
             self._write(console, mark)
 
-    def serves(self, pid: int) -> bool:
-        """Whether the console that is this process has connected."""
-        return pid in self._consoles.values()
-
-    def connected(self, console: asyncio.WriteTransport) -> None:
-        """A console is there."""
+    def _accept(self, listening: socket.socket) -> None:
+        try:
+            console, _ = listening.accept()
+        except OSError:  # it has gone again, or there are no descriptors left
+            return
+        console.setblocking(False)
         self._consoles[console] = _peer(console)
-        self._changed()
+        # A console has nothing to say: there is its end to read, or whoever speaks is none.
+        asyncio.get_running_loop().add_reader(console, self._let_go, console)
         if self._taken is not None:
             self._write(console, self._taken)
-
-    def gone(self, console: asyncio.WriteTransport) -> None:
-        """It is there no more."""
-        self._consoles.pop(console, None)
         self._changed()
 
-    def _write(self, console: asyncio.WriteTransport, mark: Mark) -> None:
-        if console.get_write_buffer_size() > LONGEST_BACKLOG_BYTES:
-            console.abort()
-        else:
-            console.write(mark.line())
+    def _write(self, console: socket.socket, mark: Mark) -> None:
+        line = mark.line()
+        try:
+            written = console.send(line)
+        except OSError:  # it went, or has stopped and leaves everything unread
+            written = 0
+        if written < len(line):
+            self._let_go(console)
+
+    def _let_go(self, console: socket.socket) -> None:
+        asyncio.get_running_loop().remove_reader(console)
+        console.close()
+        del self._consoles[console]
+        self._changed()
 
 
-def _peer(console: asyncio.WriteTransport) -> int:
+def _peer(console: socket.socket) -> int:
     """The process at the other end (unix(7), SO_PEERCRED)."""
-    credentials = console.get_extra_info("socket").getsockopt(
-        socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i")
-    )
-    pid, _, _ = struct.unpack("3i", credentials)
+    size = struct.calcsize("3i")
+    pid, _, _ = struct.unpack("3i", console.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size))
     return int(pid)
-
-
-class _Line(asyncio.Protocol):
-    """One console's connection. It has nothing to say: whoever speaks is none."""
-
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
-        self._transport: asyncio.WriteTransport | None = None
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.WriteTransport)
-        self._transport = transport
-        self._desk.connected(transport)
-
-    def data_received(self, data: bytes) -> None:
-        if self._transport is not None:
-            self._transport.abort()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        if self._transport is not None:
-            self._desk.gone(self._transport)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
 
-from fleetchatd.connectors.tmux import desk as desk_module
 from fleetchatd.connectors.tmux.desk import Desk
 from fleetchatd.tmux.marks import Mark, parse, socket_path
 from fleetchatd.tmux.spool import Spool
@@ -26,7 +27,7 @@ def spool(tmp_path: Path) -> Spool:
 @pytest_asyncio.fixture
 async def desk(spool: Spool) -> AsyncIterator[Desk]:
     made = Desk(spool, lambda: None)
-    await made.open()
+    made.open()
     yield made
     made.close()
 
@@ -68,10 +69,7 @@ async def test_a_console_sees_the_end_of_the_daemon(spool: Spool, desk: Desk) ->
     assert not (spool.folder / "socket").exists()
 
 
-async def test_a_console_that_reads_nothing_is_let_go_of(
-    spool: Spool, desk: Desk, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(desk_module, "LONGEST_BACKLOG_BYTES", 1000)
+async def test_a_console_that_reads_nothing_is_let_go_of(spool: Spool, desk: Desk) -> None:
     _, writer = await connect(spool)
     await until_connected(desk)
     writer.transport.pause_reading()  # type: ignore[attr-defined]
@@ -87,7 +85,7 @@ async def test_a_console_that_reads_nothing_is_let_go_of(
 
 async def test_the_socket_of_a_daemon_that_was_killed_is_replaced(spool: Spool, desk: Desk) -> None:
     successor = Desk(spool, lambda: None)
-    await successor.open()
+    successor.open()
     _, writer = await connect(spool)
     await until_connected(successor)
     writer.close()
@@ -101,3 +99,15 @@ async def test_only_its_owner_may_connect(spool: Spool, desk: Desk) -> None:
 @pytest.mark.parametrize("line", [b"", b"x", b"[]", b"{}", b'{"kept": 1}', b'{"other": "a"}\n'])
 def test_what_is_no_mark_is_none(line: bytes) -> None:
     assert parse(line) is None
+
+
+async def test_a_console_that_comes_as_the_daemon_leaves_is_not_held(
+    spool: Spool, desk: Desk
+) -> None:
+    with socket_path(spool.folder) as path, socket.socket(socket.AF_UNIX) as console:
+        console.connect(path)
+        desk.close()
+        console.settimeout(5)
+        with suppress(ConnectionResetError):
+            assert console.recv(1) == b""
+    assert not desk._consoles
