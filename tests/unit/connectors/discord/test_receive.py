@@ -131,6 +131,7 @@ async def test_a_thread_that_was_taken_for_elsewhere_is_heard_once_it_is_known_a
         fleet.human.say("not found", thread=thread.id)
         await wired.until(lambda: fault.seen)
         world.archive(thread, archived=False)  # tells of it
+        await wired.until_said("not found")
         fleet.human.say("found", thread=thread.id)
         await wired.until_said("not found", "found")
 
