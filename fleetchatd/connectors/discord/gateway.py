@@ -29,7 +29,7 @@ from yarl import URL
 from fleetchatd.connectors.discord.budget import Budget, Spent, is_gateway
 from fleetchatd.connectors.discord.raw import mapping_of, text_of
 from fleetchatd.connectors.discord.rest import Refused, Rest, Unreachable, why
-from fleetchatd.connectors.pauses import Pauses
+from fleetchatd.connectors.pauses import Pauses, pause_s
 
 CONNECT_TIMEOUT_S = 30.0
 GREETING_TIMEOUT_S = 60.0
@@ -39,6 +39,9 @@ HANG_UP_S = 1.0
 
 INVALID_PAUSE_S = (1.0, 5.0)
 """How long to wait after an invalid session, at random ("Resuming")."""
+
+BRIEF_S = 10.0
+"""Connections that end sooner than so many seconds after their greeting are no success."""
 
 RESUME_TRIES = 20
 """So many connections in a row may fail before the session is given up for a new one."""
@@ -120,6 +123,8 @@ class Gateway:
         self._budget = budget
         self._pauses = pauses
         self._failures = 0
+        self._greeted_at: float | None = None
+        self._brief = 0
         self._url = ""
         self._patience: asyncio.Timeout | None = None
 
@@ -144,7 +149,19 @@ class Gateway:
             if ending.invalid or self._failures > RESUME_TRIES:
                 self.session = None
             self._listener.lost(ending.reason, reachable=ending.reachable)
-            await self._pauses.wait(ending.wait_s)
+            await self._pauses.wait(self._patient(ending.wait_s))
+
+    def _patient(self, wait_s: float | None) -> float | None:
+        """Pause longer and longer where one connection after another is greeted and ended."""
+        greeted_at, self._greeted_at = self._greeted_at, None
+        if greeted_at is None:
+            return wait_s
+        lasted_s = asyncio.get_running_loop().time() - greeted_at
+        self._brief = self._brief + 1 if lasted_s < BRIEF_S else 0
+        if self._brief < 2:
+            return wait_s
+        jitter = random.random()  # noqa: S311 - not for secrecy
+        return max(wait_s or 0.0, pause_s(self._brief, jitter))
 
     async def _connected(self, rest: Rest) -> NoReturn:
         """Connect once, and hear until the connection ends, which raises."""
@@ -194,6 +211,7 @@ class Gateway:
         self.session.seq = seq
         if name in ("READY", "RESUMED"):
             self._failures = 0
+            self._greeted_at = asyncio.get_running_loop().time()
             self._pauses.succeeded()
             if self._patience is not None:
                 self._patience.reschedule(None)
@@ -238,8 +256,8 @@ def _ending(error: Exception) -> _Ending:
                 authenticated=code != REFUSED_TOKEN,
             )
         case ReconnectWebSocket(resume=False):
-            pause_s = random.uniform(*INVALID_PAUSE_S)  # noqa: S311 - not for secrecy
-            return _Ending("the gateway's session became invalid", True, True, pause_s)
+            wait_s = random.uniform(*INVALID_PAUSE_S)  # noqa: S311 - not for secrecy
+            return _Ending("the gateway's session became invalid", True, True, wait_s)
         case ReconnectWebSocket() | ConnectionClosed():
             return _Ending("the connection to the gateway was lost")
         case Spent():

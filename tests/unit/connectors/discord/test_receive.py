@@ -247,6 +247,20 @@ async def test_a_session_that_is_closed_for_good_is_not_resumed_again_and_again(
     assert (len(gateway.identifies), len(gateway.resumes)) == (2, 1 if code == 4007 else 0)
 
 
+async def test_connections_that_are_greeted_and_ended_at_once_are_no_storm(
+    fleet: FakeDiscordChannel, tmp_path: Path
+) -> None:
+    gateway = fleet.server.gateway
+    async with wire(fleet, tmp_path).receiving() as wired:
+        for number in (1, 2, 3):
+            gateway.say_to_all(7)
+            await wired.until(lambda: len(gateway.resumes) == number)  # noqa: B023
+            await wired.until_status("ok")
+        asked = [wait for wait in wired.pauses.waits if wait]
+    assert len(asked) == 2
+    assert 0.5 <= asked[0] <= 1.0 <= asked[1] <= 2.0
+
+
 async def test_a_gateway_that_takes_an_identify_and_says_nothing_is_left(
     fleet: FakeDiscordChannel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
