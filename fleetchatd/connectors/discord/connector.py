@@ -123,7 +123,7 @@ class DiscordConnector:
             channel_id=self._channel_id,
             guild_id=None if place is None else place.guild_id,
             me=None if self._rest is None else self._rest.me,
-            elsewhere=(lambda _: False) if intake is None else intake.is_elsewhere,
+            elsewhere=self._is_unheard if intake is None else intake.is_elsewhere,
         ):
             return
         if name in ("READY", "RESUMED"):
@@ -135,6 +135,10 @@ class DiscordConnector:
             self._context.pauses.succeeded()  # what could not be used may be usable now
         self._news.set()
         self._show()
+
+    def _is_unheard(self, _: object) -> bool:
+        """Whether no thread can be ours, as the channel itself is not there for us."""
+        return self._standing.unusable is not None
 
     def acknowledged(self) -> None:
         """Something came: the connection lives."""

@@ -203,6 +203,10 @@ async def test_a_channel_that_is_not_there_is_down_until_it_is(
     async with wire(fleet, tmp_path, channel_id="123").receiving("down") as wired:
         assert "channel 123 is not there" in (wired.health.detail or "")
         assert "connector.discord.channel_id" in (wired.health.detail or "")
+        heard = wired.health.last_receive
+        fleet.human.say("said elsewhere, and not held for ever")
+        await wired.until(lambda: wired.health.last_receive != heard)
+        assert not wired.connector._line.newest_said()
     async with wire(fleet, tmp_path, wired.inbox).receiving() as later:
         world.remove(fleet.channel)
         await later.until_status("down")
