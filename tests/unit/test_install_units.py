@@ -27,9 +27,17 @@ def units(user: bool = True) -> dict[str, str]:
     return {path.name: text for path, text in install_units._files(user)}
 
 
-def test_a_path_that_no_unit_can_have_is_refused(programs: Path) -> None:
-    with pytest.raises(FleetchatError, match="it has a blank"):
+def test_a_path_that_no_unit_can_have_is_refused(
+    programs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(install_units, "_programs", lambda: Path('/opt/a"b/bin'))
+    with pytest.raises(FleetchatError, match="it has a blank, quote"):
         units()
+
+
+def test_a_path_with_a_blank_is_quoted(programs: Path) -> None:
+    shown = str(programs / "fleetchatd").replace("%", "%%")
+    assert f'\nExecStart="{shown}" --state-dir' in units()["fleetchatd.service"]
 
 
 def test_a_percent_sign_in_a_path_is_no_specifier(
