@@ -17,8 +17,8 @@ from urllib.parse import urlsplit
 
 import structlog
 
-from fleetchatd.connectors.discord.raw import mapping_of, text_of
 from fleetchatd.connectors.discord.rest import Refused, Rest
+from fleetchatd.connectors.untrusted import mapping_of, text_of
 from fleetchatd.model import rfc3339
 
 EVERY_S = 6.0

@@ -35,10 +35,11 @@ from fleetchatd.connectors.discord.line import (
 from fleetchatd.connectors.discord.outgoing import NoAccess, Outgoing, Unwelcome
 from fleetchatd.connectors.discord.place import no_access
 from fleetchatd.connectors.discord.position import Mark, Position
-from fleetchatd.connectors.discord.raw import KIND, id_of, list_of, mapping_of
+from fleetchatd.connectors.discord.raw import KIND, id_of
 from fleetchatd.connectors.discord.rest import Refused, Rest, RestError, Unreachable
 from fleetchatd.connectors.discord.settings import SCHEMA, SECRETS
 from fleetchatd.connectors.discord.standing import Standing
+from fleetchatd.connectors.untrusted import list_of, mapping_of
 from fleetchatd.errors import SendDeferred
 from fleetchatd.model import ConnectorHealth, Format, OutboundPart, SendResult
 

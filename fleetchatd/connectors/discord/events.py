@@ -10,7 +10,8 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from fleetchatd.connectors.discord.raw import KIND, id_of, list_of, mapping_of, text_of
+from fleetchatd.connectors.discord.raw import KIND, id_of
+from fleetchatd.connectors.untrusted import list_of, mapping_of, text_of
 from fleetchatd.model import (
     Attachment,
     EditEvent,

@@ -17,7 +17,8 @@ from fleetchatd.connectors.discord.events import (
     message_event,
 )
 from fleetchatd.connectors.discord.place import Place
-from fleetchatd.connectors.discord.raw import id_of, mapping_of, text_of
+from fleetchatd.connectors.discord.raw import id_of
+from fleetchatd.connectors.untrusted import mapping_of, text_of
 from fleetchatd.model import EditEvent, MessageEvent
 
 REFUSED = 4096

@@ -27,9 +27,9 @@ from discord.gateway import DiscordWebSocket, ReconnectWebSocket
 from yarl import URL
 
 from fleetchatd.connectors.discord.budget import Budget, Spent, is_gateway
-from fleetchatd.connectors.discord.raw import mapping_of, text_of
 from fleetchatd.connectors.discord.rest import Refused, Rest, Unreachable, why
 from fleetchatd.connectors.pauses import Pauses, pause_s
+from fleetchatd.connectors.untrusted import mapping_of, text_of
 
 CONNECT_TIMEOUT_S = 30.0
 GREETING_TIMEOUT_S = 60.0

@@ -6,8 +6,9 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
 
 from fleetchatd.connectors.discord.place import thread_parent
-from fleetchatd.connectors.discord.raw import id_of, list_of, mapping_of, text_of
+from fleetchatd.connectors.discord.raw import id_of
 from fleetchatd.connectors.discord.rest import Refused, Rest
+from fleetchatd.connectors.untrusted import list_of, mapping_of, text_of
 
 PAGE = 100
 """Messages asked for at once; a page with fewer is the last."""

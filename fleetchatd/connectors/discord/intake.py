@@ -27,8 +27,9 @@ from fleetchatd.connectors.discord.history import Raw, archived_at
 from fleetchatd.connectors.discord.line import Dispatch
 from fleetchatd.connectors.discord.place import Place, place_of, thread_parent
 from fleetchatd.connectors.discord.position import SKEW_S, Position, greatest, id_span
-from fleetchatd.connectors.discord.raw import KIND, id_of, mapping_of
+from fleetchatd.connectors.discord.raw import KIND, id_of
 from fleetchatd.connectors.discord.rest import Refused, Rest, RestError
+from fleetchatd.connectors.untrusted import mapping_of
 from fleetchatd.model import Batch, Event, GapEvent, rfc3339
 
 ELSEWHERE = 10_000

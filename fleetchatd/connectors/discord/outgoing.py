@@ -13,8 +13,9 @@ from fleetchatd.connectors.discord.history import Raw
 from fleetchatd.connectors.discord.nonce import nonce_of
 from fleetchatd.connectors.discord.place import thread_name, thread_parent
 from fleetchatd.connectors.discord.position import Mark
-from fleetchatd.connectors.discord.raw import id_of, mapping_of, text_of
+from fleetchatd.connectors.discord.raw import id_of
 from fleetchatd.connectors.discord.rest import Refused, Rest, RestError, Unreachable
+from fleetchatd.connectors.untrusted import mapping_of, text_of
 from fleetchatd.errors import SendAmbiguous, SendDeferred, SendRefused, SendUnknown
 from fleetchatd.model import OutboundPart, SendResult
 

@@ -6,7 +6,8 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from fleetchatd.connectors.discord.raw import bits_of, id_of, list_of, mapping_of, one_line, text_of
+from fleetchatd.connectors.discord.raw import bits_of, id_of
+from fleetchatd.connectors.untrusted import list_of, mapping_of, one_line, text_of
 from fleetchatd.model import HealthStatus
 
 ADMINISTRATOR = 1 << 3

@@ -1,31 +1,13 @@
-"""What comes from Discord, before it is trusted: whatever it is, the answer is sound or empty."""
+"""What only Discord writes like this, before it is trusted (connectors/untrusted.py)."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from types import MappingProxyType
-from typing import Any, Final
+from typing import Final
 
 KIND: Final = "discord"
 
 _ID = re.compile(r"[0-9]{1,20}")
-_NOTHING: Mapping[Any, Any] = MappingProxyType({})
-# What moves a terminal's cursor, breaks a line or turns the direction of what follows.
-_CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
-
-
-def text_of(value: object) -> str:
-    """`value` if it is a string, fit to be written as JSON; else the empty string."""
-    if not isinstance(value, str):
-        return ""
-    if value.isascii():
-        return value
-    try:
-        value.encode()
-    except UnicodeEncodeError:  # half of a surrogate pair: UTF-8 has no such thing
-        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    return value
 
 
 def id_of(value: object) -> str | None:
@@ -35,24 +17,8 @@ def id_of(value: object) -> str | None:
     return value
 
 
-def mapping_of(value: object) -> Mapping[Any, Any]:
-    """`value` if it is an object of JSON; else an empty one."""
-    return value if isinstance(value, dict) else _NOTHING
-
-
-def list_of(value: object) -> Sequence[Any]:
-    """`value` if it is a list of JSON; else an empty one."""
-    return value if isinstance(value, list) else ()
-
-
 def bits_of(value: object) -> int:
     """Permissions, which come as decimal strings; none for anything else."""
     if isinstance(value, str) and _ID.fullmatch(value):
         return int(value)
     return value if type(value) is int and value > 0 else 0
-
-
-def one_line(value: object, longest: int = 200) -> str:
-    """What others wrote, on one line and not too long for a sentence of ours."""
-    line = " ".join(_CONTROLS.sub(" ", text_of(value)[: 2 * longest]).split())
-    return line if len(line) <= longest else f"{line[:longest]}…"

@@ -23,7 +23,7 @@ import discord
 import orjson
 from discord.http import Route
 
-from fleetchatd.connectors.discord.raw import mapping_of, one_line, text_of
+from fleetchatd.connectors.untrusted import mapping_of, one_line, text_of
 
 REQUEST_TIMEOUT_S = 30.0
 CONNECT_TIMEOUT_S = 10.0

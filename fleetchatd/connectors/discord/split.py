@@ -9,17 +9,16 @@ again in the next part (`rendered`).
 from __future__ import annotations
 
 import re
-import unicodedata
 from bisect import bisect_left, bisect_right
 from typing import NamedTuple
+
+from fleetchatd.connectors import cuts
 
 LONGEST_UNITS = 2000
 
 FENCE = "```"
 _CLOSING = f"\n{FENCE}"
 _INFO = re.compile(r"([A-Za-z0-9_+\-.#]{1,32})\n")
-_JOINERS = frozenset("\u200c\u200d\ufe0e\ufe0f")
-_LONGEST_CLUSTER = 32
 
 
 class Block(NamedTuple):
@@ -126,10 +125,10 @@ class _Cutter:
             behind = self._last_end(least, limit)
             # A blank line in a code block is no place to end while the block's own end is one.
             return (
-                max(behind, self._behind("\n\n", max(behind, least), limit))
-                or self._behind("\n", least, limit)
-                or self._behind(" ", least, limit)
-                or self._between_characters(least, limit)
+                max(behind, cuts.behind(self.text, "\n\n", max(behind, least), limit))
+                or cuts.behind(self.text, "\n", least, limit)
+                or cuts.behind(self.text, " ", least, limit)
+                or cuts.between_characters(self.text, least, limit)
             )
         if block.start >= least and self.text[first : block.start].strip():
             whole = units(self.text[block.start : block.end]) <= LONGEST_UNITS
@@ -137,9 +136,9 @@ class _Cutter:
                 return block.start
         inner = max(least, block.start + len(block.opener))
         return (
-            self._behind("\n", inner + 1, limit)
-            or self._behind(" ", inner + 1, limit)
-            or self._between_characters(least, limit)
+            cuts.behind(self.text, "\n", inner + 1, limit)
+            or cuts.behind(self.text, " ", inner + 1, limit)
+            or cuts.between_characters(self.text, least, limit)
         )
 
     def _reach(self, start: int, budget: int) -> int:
@@ -184,24 +183,3 @@ class _Cutter:
         while place < len(self.text) and self.text[place].isspace():
             place += 1
         return place
-
-    def _behind(self, separator: str, least: int, limit: int) -> int:
-        """The place behind the last `separator` between `least` and `limit`; 0 if none."""
-        found = self.text.rfind(separator, max(0, least - len(separator)), limit)
-        return found + len(separator) if found >= 0 else 0
-
-    def _between_characters(self, least: int, limit: int) -> int:
-        """`limit`, or a little before it where it would tear what is shown as one character."""
-        for end in range(limit, max(least, limit - _LONGEST_CLUSTER) - 1, -1):
-            if not _joins(self.text[end]) and self.text[end - 1] != "\u200d":
-                return end
-        return limit
-
-
-def _joins(character: str) -> bool:
-    """Whether it is shown as one with the character before it."""
-    return (
-        character in _JOINERS
-        or unicodedata.combining(character) != 0
-        or "\U0001f3fb" <= character <= "\U0001f3ff"  # skin tones
-    )

@@ -9,8 +9,9 @@ import structlog
 
 from fleetchatd.connectors.base import Context
 from fleetchatd.connectors.matrix.api import Api, Refused, path
-from fleetchatd.connectors.matrix.events import id_of, one_line
+from fleetchatd.connectors.matrix.events import id_of
 from fleetchatd.connectors.matrix.settings import SECRETS
+from fleetchatd.connectors.untrusted import one_line
 from fleetchatd.errors import SecretError
 from fleetchatd.model import Secret
 

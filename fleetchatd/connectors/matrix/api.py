@@ -18,7 +18,7 @@ import aiohttp
 import orjson
 from yarl import URL
 
-from fleetchatd.connectors.matrix.events import one_line
+from fleetchatd.connectors.untrusted import one_line
 
 REQUEST_TIMEOUT_S = 30.0
 CONNECT_TIMEOUT_S = 10.0

@@ -21,13 +21,14 @@ from fleetchatd.connectors.matrix import history, split
 from fleetchatd.connectors.matrix.account import Account, WrongAccount
 from fleetchatd.connectors.matrix.api import Api, ApiError, Refused, Unreachable, base_url_of, path
 from fleetchatd.connectors.matrix.content import message_content
-from fleetchatd.connectors.matrix.events import KIND, id_of, mapping_of, own_transaction
+from fleetchatd.connectors.matrix.events import KIND, id_of, own_transaction
 from fleetchatd.connectors.matrix.intake import Intake, ids_of
 from fleetchatd.connectors.matrix.position import Mark, Position
 from fleetchatd.connectors.matrix.reader import Reader
 from fleetchatd.connectors.matrix.room import Room
 from fleetchatd.connectors.matrix.settings import SCHEMA, SECRETS
 from fleetchatd.connectors.matrix.sync import Answer, parse_answer, sync_path
+from fleetchatd.connectors.untrusted import mapping_of
 from fleetchatd.errors import (
     SendAmbiguous,
     SendDeferred,

@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from fleetchatd.connectors.matrix.content import TRANSACTION_KEY
+from fleetchatd.connectors.untrusted import mapping_of, text_of
 from fleetchatd.model import (
     Attachment,
     EditEvent,
@@ -30,8 +31,6 @@ _POLLS = frozenset({"m.poll.start", "org.matrix.msc3381.poll.start"})
 _LATEST_MS = 253_402_300_799_999  # the end of the year 9999
 _GREATEST_SIZE = 2**53 - 1  # of an integer in canonical JSON
 _NOTHING: Mapping[Any, Any] = MappingProxyType({})
-# What moves a terminal's cursor, breaks a line or turns the direction of what follows.
-_CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
 # "> <@ann:example.org> her words", then a blank line. Clients stopped sending it with v1.13 of the
 # specification ("Fallbacks for rich replies" until then), and old ones still do.
@@ -86,33 +85,9 @@ def own_transaction(raw: object) -> str | None:
     return told or text_of(mapping_of(raw.get("content")).get(TRANSACTION_KEY)) or None
 
 
-def text_of(value: object) -> str:
-    """`value` if it is a string, fit to be written as JSON; else the empty string."""
-    if not isinstance(value, str):
-        return ""
-    if value.isascii():
-        return value
-    try:
-        value.encode()
-    except UnicodeEncodeError:  # half of a surrogate pair: UTF-8 has no such thing
-        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    return value
-
-
 def id_of(value: object) -> str | None:
     """`value` if it is a string that can be given back as it came: an id or a token."""
     return value if isinstance(value, str) and value and text_of(value) == value else None
-
-
-def one_line(value: object, longest: int = 200) -> str:
-    """What others wrote, on one line and not too long for a sentence of ours."""
-    line = " ".join(_CONTROLS.sub(" ", text_of(value)[: 2 * longest]).split())
-    return line if len(line) <= longest else f"{line[:longest]}…"
-
-
-def mapping_of(value: object) -> Mapping[Any, Any]:
-    """`value` if it is an object of JSON; else an empty one."""
-    return value if isinstance(value, dict) else _NOTHING
 
 
 def time_of(value: object) -> str:

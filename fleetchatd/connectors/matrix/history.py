@@ -12,7 +12,8 @@ from typing import Any
 from urllib.parse import urlencode
 
 from fleetchatd.connectors.matrix.api import Api, Refused, path
-from fleetchatd.connectors.matrix.events import id_of, mapping_of
+from fleetchatd.connectors.matrix.events import id_of
+from fleetchatd.connectors.untrusted import mapping_of
 
 PAGE = 500
 """Events asked for at once; servers may give fewer."""

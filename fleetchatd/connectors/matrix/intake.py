@@ -12,11 +12,12 @@ import structlog
 
 from fleetchatd.connectors.base import Inbox
 from fleetchatd.connectors.matrix.api import Api
-from fleetchatd.connectors.matrix.events import KIND, id_of, mapping_of
+from fleetchatd.connectors.matrix.events import KIND, id_of
 from fleetchatd.connectors.matrix.history import Gap
 from fleetchatd.connectors.matrix.position import ANCHORS, Position
 from fleetchatd.connectors.matrix.reader import Reader
 from fleetchatd.connectors.matrix.sync import Answer
+from fleetchatd.connectors.untrusted import mapping_of
 from fleetchatd.model import Batch, GapEvent, rfc3339
 
 log = structlog.get_logger("fleetchatd.connector")

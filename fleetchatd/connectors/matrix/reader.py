@@ -9,15 +9,9 @@ from typing import Any
 
 import structlog
 
-from fleetchatd.connectors.matrix.events import (
-    KIND,
-    mapping_of,
-    own_transaction,
-    parse_event,
-    text_of,
-    time_of,
-)
+from fleetchatd.connectors.matrix.events import KIND, own_transaction, parse_event, time_of
 from fleetchatd.connectors.matrix.room import Room
+from fleetchatd.connectors.untrusted import mapping_of, text_of
 from fleetchatd.model import EditEvent, Event, GapEvent, MessageEvent, ReactionEvent, RedactionEvent
 
 THREADS = 256

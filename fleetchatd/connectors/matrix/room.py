@@ -10,7 +10,7 @@ from collections.abc import Set
 from dataclasses import dataclass
 from enum import StrEnum
 
-from fleetchatd.connectors.matrix.events import mapping_of, one_line, text_of
+from fleetchatd.connectors.untrusted import mapping_of, one_line, text_of
 
 _CLOSED_JOIN_RULES = frozenset({"invite", "knock"})
 

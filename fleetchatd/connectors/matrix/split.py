@@ -6,11 +6,11 @@ size as JSON, where quotation marks and control characters take more than one by
 
 from __future__ import annotations
 
-import unicodedata
 from bisect import bisect_left
 
 import orjson
 
+from fleetchatd.connectors import cuts
 from fleetchatd.connectors.matrix.markup import Fence, fences, has_markup
 from fleetchatd.model import Format
 
@@ -22,9 +22,6 @@ FORMATTED_BYTES = 16_000
 
 SURELY_FITS = 8_000
 """Characters that fit whatever they are: none takes more than six bytes."""
-
-_JOINERS = frozenset("\u200c\u200d\ufe0e\ufe0f")
-_LONGEST_CLUSTER = 32
 
 
 def split(text: str, text_format: Format) -> tuple[str, ...]:
@@ -69,9 +66,9 @@ class _Cutter:
         return (
             self._last_boundary(first, limit)
             or self._next_boundary(start, limit)
-            or self._behind("\n", first, limit)
-            or self._behind(" ", first, limit)
-            or self._between_characters(first, limit)
+            or cuts.behind(self.text, "\n", first, limit)
+            or cuts.behind(self.text, " ", first, limit)
+            or cuts.between_characters(self.text, first, limit)
         )
 
     def _reach(self, start: int, size_bytes: int) -> int:
@@ -92,8 +89,8 @@ class _Cutter:
             boundary = block.end
         outside = max(boundary, first)
         return max(
-            self._behind("\n\n", outside, limit),
-            self._behind("\n\r\n", outside, limit),
+            cuts.behind(self.text, "\n\n", outside, limit),
+            cuts.behind(self.text, "\n\r\n", outside, limit),
             boundary,
         )
 
@@ -115,24 +112,3 @@ class _Cutter:
         """The last code block that begins before `place`."""
         index = bisect_left(self.blocks, place, key=lambda block: block.start) - 1
         return self.blocks[index] if index >= 0 else None
-
-    def _behind(self, separator: str, first: int, limit: int) -> int:
-        """The place behind the last `separator` between `first` and `limit`; 0 if none."""
-        found = self.text.rfind(separator, max(0, first - len(separator)), limit)
-        return found + len(separator) if found >= 0 else 0
-
-    def _between_characters(self, first: int, limit: int) -> int:
-        """`limit`, or a little before it where it would tear what is shown as one character."""
-        for end in range(limit, max(first, limit - _LONGEST_CLUSTER) - 1, -1):
-            if not _joins(self.text[end]) and self.text[end - 1] != "\u200d":
-                return end
-        return limit
-
-
-def _joins(character: str) -> bool:
-    """Whether it is shown as one with the character before it."""
-    return (
-        character in _JOINERS
-        or unicodedata.combining(character) != 0
-        or "\U0001f3fb" <= character <= "\U0001f3ff"  # skin tones
-    )

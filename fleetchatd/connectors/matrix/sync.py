@@ -10,7 +10,8 @@ from urllib.parse import quote
 
 import orjson
 
-from fleetchatd.connectors.matrix.events import id_of, mapping_of
+from fleetchatd.connectors.matrix.events import id_of
+from fleetchatd.connectors.untrusted import mapping_of
 
 _NOTHING = {"types": [], "not_types": ["*"]}
 
