@@ -7,6 +7,7 @@ FleetchatError                 a sentence for a person: "cannot X: Y; do Z"
 │   └── JournalDamagedError    (also a JournalError) it cannot be read; it is left as it is
 ├── AlreadyRunningError        another instance holds the state directory or socket; exits 75
 ├── ConnectorNotImplementedError   a known kind without an implementation; says what to install
+├── SetupError                 a step of setting up was refused; nothing was changed by it
 ├── JournalError               the journal could not do it; nothing was committed
 │   └── StorageFullError       no room on the disk
 ├── SendError                  what became of one attempt to send (connectors raise these)
@@ -50,6 +51,10 @@ class AlreadyRunningError(FleetchatError):
 
 class ConnectorNotImplementedError(FleetchatError):
     """The roster names a known kind of connector that has no implementation here."""
+
+
+class SetupError(FleetchatError):
+    """A step of setting up (`fleetchat init`, `login` …) cannot be done; says what to do."""
 
 
 class JournalError(FleetchatError):

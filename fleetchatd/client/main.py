@@ -12,25 +12,25 @@ from fleetchatd import __version__
 from fleetchatd.client import output
 from fleetchatd.client.errors import ClientError
 
-# Command -> module below fleetchatd.client, and what it does. The module has two functions for
+# Command -> module below fleetchatd, and what it does. The module has two functions for
 # it: `NAME_arguments(parser)` and `NAME(args)`, which returns the exit code. It is imported only
 # when its command is used.
 COMMANDS = {
-    "send": ("send", "send TEXT or standard input; prints the message's id"),
-    "read": ("events", "print what is pending, then exit"),
-    "subscribe": ("events", "follow what happens, one line an event"),
-    "relay": ("relay", "submit what the operator writes into an agent's tmux pane"),
-    "ack": ("subscribers", "acknowledge all events up to one"),
-    "history": ("messages", "list messages, in both directions"),
-    "show": ("messages", "show one sent message and its state"),
-    "cancel": ("messages", "cancel a message that is still queued"),
-    "retry": ("messages", "queue a failed message again"),
-    "subscribers": ("subscribers", "list who is subscribed, and how far each one is"),
-    "unsubscribe": ("subscribers", "forget a subscriber"),
-    "health": ("health", "say how the daemon is; exits 0 ok, 1 degraded, 3 down"),
-    "reload": ("reload", "have the daemon re-read its roster and secrets"),
-    "console": ("console", "the operator's console, for a tmux pane"),
-    "completion": ("completion", "print a completion script for a shell"),
+    "send": ("client.send", "send TEXT or standard input; prints the message's id"),
+    "read": ("client.events", "print what is pending, then exit"),
+    "subscribe": ("client.events", "follow what happens, one line an event"),
+    "relay": ("client.relay", "submit what the operator writes into an agent's tmux pane"),
+    "ack": ("client.subscribers", "acknowledge all events up to one"),
+    "history": ("client.messages", "list messages, in both directions"),
+    "show": ("client.messages", "show one sent message and its state"),
+    "cancel": ("client.messages", "cancel a message that is still queued"),
+    "retry": ("client.messages", "queue a failed message again"),
+    "subscribers": ("client.subscribers", "list who is subscribed, and how far each one is"),
+    "unsubscribe": ("client.subscribers", "forget a subscriber"),
+    "health": ("client.health", "say how the daemon is; exits 0 ok, 1 degraded, 3 down"),
+    "reload": ("client.reload", "have the daemon re-read its roster and secrets"),
+    "console": ("client.console", "the operator's console, for a tmux pane"),
+    "completion": ("client.completion", "print a completion script for a shell"),
 }
 
 EXAMPLES = """\
@@ -128,7 +128,7 @@ def _wanted(arguments: list[str]) -> Iterable[str]:
 
 def _function(module: str, name: str) -> Callable[..., object]:
     found: Callable[..., object]
-    found = getattr(import_module(f"fleetchatd.client.{module}"), name.replace("-", "_"))
+    found = getattr(import_module(f"fleetchatd.{module}"), name.replace("-", "_"))
     return found
 
 

@@ -55,7 +55,7 @@ def test_send_imports_none_of_what_starts_slowly() -> None:
 
 def test_every_command_in_the_table_can_be_called() -> None:
     for name, (module, _) in COMMANDS.items():
-        found = import_module(f"fleetchatd.client.{module}")
+        found = import_module(f"fleetchatd.{module}")
         assert callable(getattr(found, name))
         assert callable(getattr(found, f"{name}_arguments"))
 

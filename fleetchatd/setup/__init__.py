@@ -1,0 +1,1 @@
+"""Setting up: `fleetchat init`, `login`, `logout`, `check` and `doctor`."""
