@@ -1,0 +1,1 @@
+"""A private Matrix homeserver on loopback, for those who have none: `fleetchat homeserver`."""
