@@ -1,7 +1,7 @@
 """What the documents tell people to type, for tests that type it.
 
-A line before a block of code says how it is proven: `<!-- tested: NAME -->` names the test that takes
-the block from the page and executes it, `<!-- untested: REASON -->` says why there is none.
+A line before a block of code says how it is proven: `<!-- tested: NAME -->` names the test that
+takes the block from the page and executes it, `<!-- untested: REASON -->` says why there is none.
 """
 
 from __future__ import annotations
