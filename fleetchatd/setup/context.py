@@ -1,0 +1,74 @@
+"""What the commands that set up share: what a kind's guide works with, and how errors end."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+from fleetchatd import logs
+from fleetchatd.client.errors import ClientError
+from fleetchatd.connectors.base import Context
+from fleetchatd.errors import FleetchatError
+from fleetchatd.model import Secret
+from fleetchatd.roster import DEFAULT_TMUX_SOCKET, ORCHESTRATOR, Roster
+from fleetchatd.secrets import read_secret, store_login
+
+T = TypeVar("T")
+
+
+def context_for(roster: Roster | None, state_dir: str | Path) -> Context:
+    """What a guide, or a connector that is only tried, works with: the daemon's own secrets.
+
+    Args:
+        roster: None while there is none yet.
+        state_dir: the daemon's; it need not exist, and is made when a login is stored.
+    """
+
+    def secret(name: str) -> Secret:
+        return _hidden(read_secret(name, state_dir))
+
+    def store_secret(name: str, secret: Secret) -> None:
+        store_login(name, state_dir, _hidden(secret))
+
+    return Context(
+        orchestrator=roster.orchestrator.name if roster else ORCHESTRATOR,
+        host=roster.host if roster else socket.gethostname().partition(".")[0],
+        state_dir=Path(state_dir),
+        secret=secret,
+        store_secret=store_secret,
+        health_changed=lambda: None,
+        tmux_socket_name=roster.tmux_socket_name if roster else DEFAULT_TMUX_SOCKET,
+    )
+
+
+def run(work: Coroutine[Any, Any, T]) -> T:
+    """Run what a command does, and give what it returns.
+
+    Connectors log nothing meanwhile: whatever a person should know becomes a finding.
+
+    Raises:
+        ClientError: it cannot be done; exit 1.
+    """
+    logs.configure("console", "critical")
+    with refusals():
+        return asyncio.run(work)
+
+
+@contextmanager
+def refusals() -> Iterator[None]:
+    """Turn what fleetchatd refuses into the command's own refusal: a sentence, and exit 1."""
+    try:
+        yield
+    except FleetchatError as error:
+        raise ClientError(str(error)) from error
+
+
+def _hidden(secret: Secret) -> Secret:
+    for value in (secret.value, secret.refresh_token):
+        if value:
+            logs.hide(value)
+    return secret
