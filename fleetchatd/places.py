@@ -33,7 +33,8 @@ def roster_path(option: str | None = None) -> str:
 
     tried = ", ".join(["--roster", "$FLEETCHATD_ROSTER", *places])
     raise ConfigError(
-        f"cannot find a roster: tried {tried}; write one there, or name it with --roster"
+        f"cannot find a roster: tried {tried}; write one with `fleetchat init`, or name it with"
+        " --roster"
     )
 
 

@@ -122,7 +122,8 @@ def _remedy(path: Path) -> str:
     kind = str(path[1]) if len(path) > 1 else ""
     names = registry.secret_names(kind) if kind in registry.SHIPPED else ()
     where = " or ".join(f"${name.upper()} or a credential file {name}" for name in names)
-    return f"remove the line; put it into {where or 'the environment or a credential file'}"
+    login = f"run `fleetchat login {kind}`, or " if names else ""
+    return f"remove the line; {login}put it into {where or 'the environment or a credential file'}"
 
 
 def _check_schema(

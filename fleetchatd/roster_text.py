@@ -119,7 +119,7 @@ def _parse(decoded: str, text: RosterText) -> None:
         _refuse_depth(decoded)
         node = yaml.compose(decoded, Loader=_Loader)
         if node is None:
-            text.problem((), "is empty (begin with one of the examples in config/)")
+            text.problem((), "is empty (remove it, and `fleetchat init` writes one)")
         else:
             text.values = _Reader(text).value(node, ())
     except _Refused as error:

@@ -50,7 +50,7 @@ def read_secret(
         return configured
     raise SecretError(
         f"cannot find the secret {name}: not in $CREDENTIALS_DIRECTORY/{name}, not in"
-        f" ${name.upper()}, not in {path}; put it in one of them"
+        f" ${name.upper()}, not in {path}; run `fleetchat login`, or put it in one of them"
     )
 
 

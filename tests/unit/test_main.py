@@ -81,7 +81,7 @@ def test_no_roster_anywhere_names_the_places_and_the_remedy(tmp_path: Path) -> N
     (line,) = result.stderr.splitlines()
     for place in ("--roster", "$FLEETCHATD_ROSTER", ".config/mosaic/fleet/roster.yaml", "/etc/"):
         assert place in line
-    assert "write one there" in line
+    assert "`fleetchat init`" in line
 
 
 def test_every_mistake_in_a_roster_is_a_line_with_file_line_and_remedy(tmp_path: Path) -> None:

@@ -48,7 +48,7 @@ def test_without_any_roster_the_error_names_every_place(home: Path) -> None:
         places.roster_path(None)
     for place in ("--roster", "$FLEETCHATD_ROSTER", ".config/mosaic/fleet", "etc.yaml"):
         assert place in str(error.value)
-    assert "write one there" in str(error.value)
+    assert "`fleetchat init`" in str(error.value)
 
 
 def test_the_client_tries_the_users_socket_before_the_systems(

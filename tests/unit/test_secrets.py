@@ -48,7 +48,7 @@ def test_a_missing_secret_is_said_with_every_place_and_the_remedy(tmp_path: Path
         f"$CREDENTIALS_DIRECTORY/{NAME}",
         "$MATRIX_ACCESS_TOKEN",
         str(login_path(NAME, tmp_path)),
-        "put it in one of them",
+        "run `fleetchat login`",
     ):
         assert word in str(error.value)
 

@@ -50,8 +50,8 @@ NEW_SESSION = (4007, 4009)
 """Close codes after which the same session cannot be resumed."""
 
 FATAL: Mapping[int, str] = {
-    4004: "the bot token is refused; give another ($DISCORD_BOT_TOKEN, or the credential "
-    "discord_bot_token) and reload",
+    4004: "the bot token is refused; run `fleetchat login discord`, or give another "
+    "($DISCORD_BOT_TOKEN, or the credential discord_bot_token), and reload",
     4010: "the shard is refused; report this, and reload",
     4011: "the bot is in too many guilds for one connection; use a bot of its own, and reload",
     4012: "this version of the API is gone; install a newer fleetchatd",

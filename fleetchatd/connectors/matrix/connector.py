@@ -166,7 +166,8 @@ class MatrixConnector:
                 authenticated=False,
                 receiving=False,
                 detail=f"the homeserver refuses the access token ({_reason(error)}); "
-                "give another ($MATRIX_ACCESS_TOKEN, or the credential of that name) and reload",
+                "run `fleetchat login matrix`, or give another ($MATRIX_ACCESS_TOKEN, or the "
+                "credential of that name), and reload",
             )
         else:
             reached = isinstance(error, Refused) and bool(error.errcode)
