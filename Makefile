@@ -10,7 +10,7 @@ BIN := .venv/bin
 # `make test WORKERS=0` runs them one after the other.
 WORKERS := 3
 
-.PHONY: help run demo test test-long bench lint format man setup clean
+.PHONY: help run demo test test-long bench lint format docs reference man setup clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1|\2/p' Makefile | while IFS='|' read -r target what; do \
@@ -40,6 +40,13 @@ lint: setup ## ruff, mypy and the import contracts
 format: setup ## let ruff rewrite what it can
 	@$(BIN)/ruff check --fix
 	@$(BIN)/ruff format
+
+docs: setup ## the documentation as a site, in build/docs; a warning is an error
+	@$(BIN)/sphinx-build -b html -W --keep-going -n -q -d build/doctrees docs build/docs
+	@echo "build/docs/index.html"
+
+reference: setup ## write anew what docs/reference takes from the code
+	@$(BIN)/python -m tools.reference
 
 man: setup ## the manual pages, in build/man
 	@$(BIN)/python tools/man.py build/man
