@@ -27,7 +27,8 @@ from discord.gateway import DiscordWebSocket, ReconnectWebSocket
 from yarl import URL
 
 from fleetchatd.connectors.discord.budget import Budget, Spent, is_gateway
-from fleetchatd.connectors.discord.rest import Refused, Rest, Unreachable, why
+from fleetchatd.connectors.discord.rest import Refused, Rest, Unreachable
+from fleetchatd.connectors.network import why
 from fleetchatd.connectors.pauses import Pauses, pause_s
 from fleetchatd.connectors.untrusted import mapping_of, text_of
 

@@ -6,23 +6,19 @@ Discord's proxies dropped. Its models are not used; what an answer says is parse
 
 from __future__ import annotations
 
-import asyncio
 import logging
-import os
-import ssl
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, Self
-from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 import discord
 import orjson
 from discord.http import Route
 
+from fleetchatd.connectors.network import proxy_for, why
 from fleetchatd.connectors.untrusted import mapping_of, one_line, text_of
 
 REQUEST_TIMEOUT_S = 30.0
@@ -33,7 +29,6 @@ LONGEST_LIMIT_S = 30.0
 """A rate limit that lasts longer is not sat out in a request, in seconds."""
 
 _NOT_THERE = (404, 405, 501)
-_NOT_TOLD = "no answer came in time"
 
 _answers: ContextVar[list[int]] = ContextVar("_answers")
 """HTTP statuses that came for one request."""
@@ -122,7 +117,7 @@ class Rest:
         intents.message_content = True
         resources = AsyncExitStack()
         try:
-            client = await resources.enter_async_context(_client(intents, _proxy_for(api_url)))
+            client = await resources.enter_async_context(_client(intents, proxy_for(api_url)))
             # It keeps no picture of the guild: who reads what the gateway tells is intake.py.
             client._connection.parsers.clear()
             user = _parsed(await client.http.static_login(token))
@@ -210,16 +205,6 @@ def _client(intents: discord.Intents, proxy: str | None) -> discord.Client:
     )
 
 
-def _proxy_for(url: str) -> str | None:
-    """The proxy that the environment names (`HTTPS_PROXY`, `NO_PROXY`)."""
-    parts = urlsplit(url)
-    if not parts.hostname or proxy_bypass(parts.netloc):
-        return None
-    proxies = getproxies()
-    proxy = proxies.get(parts.scheme) or proxies.get("all")
-    return proxy if proxy is None or "://" in proxy else f"http://{proxy}"
-
-
 async def _note_answer(_: object, __: object, ended: aiohttp.TraceRequestEndParams) -> None:
     """The library repeats some requests by itself; its last error tells only of the last try."""
     _answers.get([]).append(ended.response.status)
@@ -253,31 +238,3 @@ def _retry_after_s(error: discord.HTTPException) -> float | None:
 
 def _never_sent(error: Exception) -> bool:
     return isinstance(error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError)
-
-
-def why(error: BaseException) -> str:
-    """A network error in words; never an address, which may hold a proxy's password."""
-    if isinstance(error, aiohttp.ClientConnectorCertificateError):
-        reason = getattr(error.certificate_error, "verify_message", error.certificate_error)
-        remedy = "name its authority's certificate in SSL_CERT_FILE, if that is a private one"
-        return f"its certificate is not trusted ({reason}); {remedy}"
-    if isinstance(error, aiohttp.ClientConnectorDNSError):
-        return "its name cannot be resolved"
-    if isinstance(error, aiohttp.ClientHttpProxyError):
-        return f"the proxy answered {error.status} {one_line(error.message)}".rstrip()
-    if isinstance(error, aiohttp.WSServerHandshakeError):
-        return f"the gateway answered {error.status}"
-    if isinstance(error, aiohttp.InvalidURL):
-        return "its address is none; mend $HTTPS_PROXY, or connector.discord.api_url in the roster"
-    cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
-    if isinstance(cause, OSError) and cause.strerror:
-        reason = cause.strerror.split(" [")[0]
-        if cause.errno and not isinstance(cause, ssl.SSLError):
-            reason = os.strerror(cause.errno)
-        through = isinstance(error, aiohttp.ClientProxyConnectionError)
-        return f"{reason}, on the way to the proxy; see $HTTPS_PROXY" if through else reason
-    if isinstance(error, aiohttp.ServerDisconnectedError):
-        return "it closed the connection without an answer"
-    if isinstance(error, asyncio.TimeoutError):
-        return _NOT_TOLD
-    return f"it answered with something else than Discord does ({type(cause).__name__})"

@@ -12,12 +12,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urlsplit
-from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 import orjson
 from yarl import URL
 
+from fleetchatd.connectors.network import proxy_for, why
 from fleetchatd.connectors.untrusted import one_line
 
 REQUEST_TIMEOUT_S = 30.0
@@ -99,7 +99,7 @@ class Api:
         self.base_url = base_url.rstrip("/")
         self.token: str | None = None
         self._session: aiohttp.ClientSession | None = None
-        self._proxy = _proxy_for(self.base_url)
+        self._proxy = proxy_for(self.base_url)
 
     async def request(
         self,
@@ -130,7 +130,7 @@ class Api:
         if body is not None:
             data = orjson.dumps(body)
             headers["Content-Type"] = "application/json"
-        url = URL(f"{self.base_url}{path}", encoded=True)
+        url = self._url(path)
         response = None
         try:
             response = await self._open().request(
@@ -144,16 +144,22 @@ class Api:
             )
             return _parsed(response, await _read(response))
         except aiohttp.ClientConnectorError as error:
-            raise Unreachable(_why(error), never_sent=True) from None
+            raise Unreachable(why(error), never_sent=True) from None
         except aiohttp.ConnectionTimeoutError:
             raise Unreachable("connecting took too long", never_sent=True) from None
         except (TimeoutError, asyncio.IncompleteReadError):
             raise Unreachable("no answer came in time", never_sent=False) from None
         except (aiohttp.ClientError, OSError) as error:
-            raise Unreachable(_why(error), never_sent=False) from None
+            raise Unreachable(why(error), never_sent=False) from None
         finally:
             if response is not None:
                 response.release()
+
+    def _url(self, path: str) -> URL:
+        try:
+            return URL(f"{self.base_url}{path}", encoded=True)
+        except ValueError as error:  # a port above 65535, say
+            raise Unreachable(why(error), never_sent=True) from None
 
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:
@@ -217,16 +223,6 @@ def path(*parts: str) -> str:
     return "/_matrix/client/v3/" + "/".join(quote(part, safe="") for part in parts)
 
 
-def _proxy_for(base_url: str) -> str | None:
-    """The proxy that the environment names (`HTTPS_PROXY`, `NO_PROXY`), read once."""
-    parts = urlsplit(base_url)
-    if not parts.hostname or proxy_bypass(parts.netloc):
-        return None
-    proxies = getproxies()
-    proxy = proxies.get(parts.scheme) or proxies.get("all")
-    return proxy if proxy is None or "://" in proxy else f"http://{proxy}"
-
-
 async def _read(response: aiohttp.ClientResponse) -> bytes:
     length = response.content_length
     packed = "Content-Encoding" in response.headers  # the length says nothing then
@@ -280,21 +276,3 @@ def _retry_after_s(response: aiohttp.ClientResponse, found: dict[str, Any]) -> f
     if header.isascii() and header.isdecimal():
         return min(float(header), LONGEST_PAUSE_S)
     return None
-
-
-def _why(error: Exception) -> str:
-    """A network error in words; never an address, which may hold a proxy's password."""
-    if isinstance(error, aiohttp.ClientConnectorCertificateError):
-        reason = getattr(error.certificate_error, "verify_message", error.certificate_error)
-        remedy = "name its authority's certificate in SSL_CERT_FILE, if that is a private one"
-        return f"its certificate is not trusted ({reason}); {remedy}"
-    if isinstance(error, aiohttp.ClientConnectorDNSError):
-        return "its name cannot be resolved"
-    if isinstance(error, aiohttp.ClientHttpProxyError):
-        return f"the proxy answered {error.status} {one_line(error.message)}".rstrip()
-    cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
-    if isinstance(cause, OSError) and cause.strerror:
-        return cause.strerror.split(" [")[0]
-    if isinstance(error, aiohttp.ServerDisconnectedError):
-        return "it closed the connection without an answer"
-    return type(cause).__name__

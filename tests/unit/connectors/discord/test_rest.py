@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from fleetchatd.connectors.discord.rest import Refused, Rest, Unreachable, _proxy_for
+from fleetchatd.connectors.discord.rest import Refused, Rest, Unreachable
+from fleetchatd.connectors.network import proxy_for
 
 API = "https://discord.com/api/v10"
 
@@ -28,7 +29,7 @@ def test_the_proxy_is_the_environments(
         monkeypatch.delenv(name.upper(), raising=False)
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    assert _proxy_for(API) == proxy
+    assert proxy_for(API) == proxy
 
 
 @pytest.mark.parametrize(

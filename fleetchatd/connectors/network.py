@@ -1,0 +1,63 @@
+"""The way to a server: the proxy that leads there, and what is wrong with the way, in words."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import ssl
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
+
+import aiohttp
+
+from fleetchatd.connectors.untrusted import one_line
+
+
+def proxy_for(url: str) -> str | None:
+    """The proxy that the environment names for `url` (`HTTPS_PROXY`, `NO_PROXY`)."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # whoever asks it will be told so
+        return None
+    if not parts.hostname or proxy_bypass(parts.netloc):
+        return None
+    proxies = getproxies()
+    proxy = proxies.get(parts.scheme) or proxies.get("all")
+    return proxy if proxy is None or "://" in proxy else f"http://{proxy}"
+
+
+def why(error: BaseException) -> str:
+    """A network error in words, with `; REMEDY` where there is one.
+
+    Never an address, which may hold a proxy's password.
+    """
+    match error:
+        case aiohttp.ClientConnectorCertificateError():
+            reason = getattr(error.certificate_error, "verify_message", error.certificate_error)
+            remedy = "name its authority's certificate in SSL_CERT_FILE, if that is a private one"
+            return f"its certificate is not trusted ({reason}); {remedy}"
+        case aiohttp.ClientConnectorDNSError():
+            return "its name cannot be resolved"
+        case aiohttp.ClientHttpProxyError():
+            return f"the proxy answered {error.status} {one_line(error.message)}".rstrip()
+        case aiohttp.WSServerHandshakeError():
+            return f"it answered {error.status}"
+        case aiohttp.InvalidURL() | ValueError():
+            return "its address is none; mend $HTTPS_PROXY, or the URL in the roster"
+        case aiohttp.ServerDisconnectedError():
+            return "it closed the connection without an answer"
+        case asyncio.TimeoutError():
+            return "no answer came in time"
+    return _of_the_system(error) or f"it did not answer as it should ({type(error).__name__})"
+
+
+def _of_the_system(error: BaseException) -> str | None:
+    """What the operating system or OpenSSL says, without the addresses that aiohttp adds."""
+    cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
+    if not isinstance(cause, OSError) or not cause.strerror:
+        return None
+    reason = cause.strerror.split(" [")[0]
+    if cause.errno and not isinstance(cause, ssl.SSLError):
+        reason = os.strerror(cause.errno)
+    through = isinstance(error, aiohttp.ClientProxyConnectionError)
+    return f"{reason}, on the way to the proxy; see $HTTPS_PROXY" if through else reason
