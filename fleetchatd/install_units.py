@@ -21,6 +21,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from importlib import resources
 from pathlib import Path
+from typing import Literal
 
 import fleetchatd
 from fleetchatd.errors import FleetchatError
@@ -32,6 +33,10 @@ USER_STATE = "%h/.local/state"
 
 _CLOSED = {Path(p) for p in ("/home", "/root", "/run/user", "/tmp", "/var/tmp")}  # noqa: S108
 """What ProtectHome= and PrivateTmp= hide from the service."""
+
+Standing = Literal["absent", "current", "outdated", "by hand"]
+"""How a file stands: `outdated` if another version or installation wrote it, `by hand` if somebody
+has changed it since."""
 
 _SEAL = "# install-units wrote what stands above; its SHA-256 is "
 _SOURCES = resources.files("fleetchatd") / "units"
@@ -62,10 +67,10 @@ def _install(user: bool, dry_run: bool) -> None:
     if not user:
         _see_that_the_service_can_run_it(dry_run)
     for path, text in _files(user):
-        present = _present(path)
-        if present == text:
+        standing = _standing(path, text)
+        if standing == "current":
             print(f"{path} is as it should be")
-        elif present is not None and not _is_ours(present):
+        elif standing == "by hand":
             _leave_alone(path, "remove it to get the present one, and use drop-ins")
         else:
             _do(dry_run, f"write {path}", partial(_write, path, text))
@@ -75,11 +80,11 @@ def _install(user: bool, dry_run: bool) -> None:
 
 
 def _uninstall(user: bool, dry_run: bool) -> None:
-    for path, _ in _files(user):
-        present = _present(path)
-        if present is None:
+    for path, text in _files(user):
+        standing = _standing(path, text)
+        if standing == "absent":
             continue
-        if not _is_ours(present):
+        if standing == "by hand":
             _leave_alone(path, "remove it yourself if nobody needs it")
             continue
         if path != SYSUSERS:
@@ -103,6 +108,17 @@ def _leave_alone(path: Path, remedy: str) -> None:
 # -- the files -----------------------------------------------------------------------------------
 
 
+def standings(user: bool) -> Iterator[tuple[Path, Standing]]:
+    """How each file stands of those that would be installed; changes nothing.
+
+    Raises:
+        FleetchatError: nothing can be installed from here.
+        OSError: a file cannot be looked at.
+    """
+    for path, text in _files(user):
+        yield path, _standing(path, text)
+
+
 def _files(user: bool) -> Iterator[tuple[Path, str]]:
     """Every file, with the text that it should have."""
     folder = Path.home() / ".config/systemd/user" if user else SYSTEM_FOLDER
@@ -121,12 +137,12 @@ def _for_here(text: str) -> str:
 
 
 def _program(found: re.Match[str]) -> str:
-    name = _escaped(str(_programs() / Path(found[0]).name), " ")
+    name = _escaped(str(programs() / Path(found[0]).name), " ")
     return f'"{name}"' if " " in name else name
 
 
-def _programs() -> Path:
-    """The folder with `fleetchatd` and `fleetchat` in it.
+def programs() -> Path:
+    """The folder with `fleetchatd` and `fleetchat` of this Python in it.
 
     Raises:
         FleetchatError: this Python has none.
@@ -159,8 +175,13 @@ def _sealed(text: str) -> str:
     return f"{text}{_SEAL}{hashlib.sha256(text.encode()).hexdigest()}\n"
 
 
-def _is_ours(text: str) -> bool:
-    return text == _sealed(text.rpartition(_SEAL)[0])
+def _standing(path: Path, text: str) -> Standing:
+    present = _present(path)
+    if present is None:
+        return "absent"
+    if present == text:
+        return "current"
+    return "outdated" if present == _sealed(present.rpartition(_SEAL)[0]) else "by hand"
 
 
 def _present(path: Path) -> str | None:
@@ -208,7 +229,7 @@ def _see_that_the_service_can_run_it(dry_run: bool) -> None:
     Raises:
         FleetchatError: it may not (a dry run goes on).
     """
-    needed = (_programs(), Path(sys.executable).resolve(), Path(fleetchatd.__file__))
+    needed = (programs(), Path(sys.executable).resolve(), Path(fleetchatd.__file__))
     closed = [folder for file in needed for folder in file.parents if _is_closed(folder)]
     if not closed:
         return

@@ -30,7 +30,7 @@ def units(user: bool = True) -> dict[str, str]:
 def test_a_path_that_no_unit_can_have_is_refused(
     programs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(install_units, "_programs", lambda: Path('/opt/a"b/bin'))
+    monkeypatch.setattr(install_units, "programs", lambda: Path('/opt/a"b/bin'))
     with pytest.raises(FleetchatError, match="it has a blank, quote"):
         units()
 
@@ -43,7 +43,7 @@ def test_a_path_with_a_blank_is_quoted(programs: Path) -> None:
 def test_a_percent_sign_in_a_path_is_no_specifier(
     programs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(install_units, "_programs", lambda: Path("/opt/100%/bin"))
+    monkeypatch.setattr(install_units, "programs", lambda: Path("/opt/100%/bin"))
     text = units()["fleetchatd.service"]
     assert "\nExecStart=/opt/100%%/bin/fleetchatd --state-dir %h/.local/state/fleetchatd\n" in text
     assert "\nExecReload=/opt/100%%/bin/fleetchat reload\n" in text
