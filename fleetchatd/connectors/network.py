@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 import ssl
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
@@ -57,7 +58,7 @@ def _of_the_system(error: BaseException) -> str | None:
     if not isinstance(cause, OSError) or not cause.strerror:
         return None
     reason = cause.strerror.split(" [")[0]
-    if cause.errno and not isinstance(cause, ssl.SSLError):
+    if cause.errno and not isinstance(cause, ssl.SSLError | socket.gaierror):
         reason = os.strerror(cause.errno)
     through = isinstance(error, aiohttp.ClientProxyConnectionError)
     return f"{reason}, on the way to the proxy; see $HTTPS_PROXY" if through else reason
