@@ -88,7 +88,7 @@ class Watch:
         pane = panes.choose(found, self._before)
         if pane is None:
             raise NoServerError("it has no pane in which a program runs")
-        self.pane, self.unsafe = _looked_into(pane)
+        self.pane, self.unsafe = looked_into(pane)
         self._before = pane.id
         # Every console of the session may leave something in the spool.
         self._heeded = {pane.id, *(one.id for one in found if one.badge is not None)}
@@ -140,7 +140,7 @@ class Watch:
         self.wake()
 
 
-def _looked_into(pane: Pane) -> tuple[Pane, str | None]:
+def looked_into(pane: Pane) -> tuple[Pane, str | None]:
     """The pane with what its processes tell of it, and why nothing is typed into them, if so.
 
     All by one look, as they may be changing.
