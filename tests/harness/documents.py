@@ -71,9 +71,3 @@ def _blocks(page: Path) -> Iterator[Block]:
                 untested=" ".join(says.split()) if kind == "untested" else None,
             )
         marker = _MARKER.fullmatch(token.content) if token.type == "html_block" else None
-
-
-def blocks(page: str, language: str) -> list[str]:
-    """The blocks of code of one page of docs/how-to, in their order."""
-    of_page = [block for block in all_blocks() if block.page.name == page]
-    return [block.text for block in of_page if block.language == language]

@@ -15,14 +15,13 @@ import pytest_asyncio
 from tests.harness.agents import Agent
 from tests.harness.child import Child
 from tests.harness.daemon import Daemon
+from tests.harness.documents import tested_blocks
 from tests.harness.rooms import MakeDaemon
-from tests.harness.synapse_install import REPOSITORY
 from tests.harness.tmux import PROGRAMS, Terminal, Tmux
 from tests.harness.waiting import eventually
 
 HOST = os.uname().nodename.partition(".")[0]
 ADDRESS = re.compile(rf"\[memory:human~(\d+) -> {re.escape(HOST)}:agent class=human\] ")
-GUIDE = REPOSITORY / "docs" / "how-to" / "wake-an-agent.md"
 
 StartRelay = Callable[[], Child]
 
@@ -201,14 +200,14 @@ async def test_a_signal_ends_it_in_the_middle_of_a_submission(
 async def test_the_guide_works(make_daemon: MakeDaemon, tmux: Tmux, tmp_path: Path) -> None:
     daemon = make_daemon(echo=True)
     await daemon.start()
-    blocks = dict(re.findall(r"```(python|sh)\n(.*?)```", GUIDE.read_text(), re.DOTALL)[:2])
-    (tmp_path / "agent.py").write_text(blocks["python"])
+    program, typed = tested_blocks("test_the_guide_works")
+    (tmp_path / "agent.py").write_text(program)
     tmux.socket_name = "mosaic-fleet"  # a private one: TMUX_TMPDIR is this test's
     child = Child("the guide", tmp_path / "guide.log")
     path = f"{PROGRAMS}{os.pathsep}{os.environ['PATH']}"
     places = {"FLEETCHATD_SOCKET": str(daemon.socket), "PATH": path, "HOME": str(tmp_path)}
     child.spawn(
-        ["/bin/sh", "-ec", blocks["sh"] + "wait\n"],
+        ["/bin/sh", "-ec", typed + "wait\n"],
         places | tmux.env | {"LANG": "C.UTF-8"},
         tmp_path,
     )

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import stat
 from typing import Any
 
 import pytest
 
 from tests.fakes.homeserver import FakeMatrixRoom
+from tests.harness.documents import tested_blocks
 from tests.harness.synapse_install import REPOSITORY
 from tests.harness.systemd_lab import USER
 from tests.harness.systemd_service import Service, SystemService, UserService
@@ -33,8 +35,9 @@ async def test_the_examples_give_the_system_service_its_token(
         assert f"#     {ENCRYPT}\n" in text  # what it says to type is what is typed here
         await system.lab.run("sh", "-c", f"printf %s '{token}' | {ENCRYPT}")
     else:
-        system.lab.path(TOKEN_FILE).write_text(token)
-        system.lab.path(TOKEN_FILE).chmod(0o600)
+        (typed,) = tested_blocks("test_the_examples_give_the_system_service_its_token")
+        await system.lab.run("sh", "-c", f"printf '%s\\n' '{token}' | {typed}")
+        assert stat.S_IMODE(system.lab.path(TOKEN_FILE).stat().st_mode) == 0o600
     await system.drop_in(text)
     await authenticated(system)
     shown = await system.systemctl("show", "fleetchatd")
@@ -46,11 +49,13 @@ async def test_a_users_service_gets_its_token_from_a_file_of_that_user(
     user: UserService, fake: FakeMatrixRoom
 ) -> None:
     await user.configure("matrix", **fake.settings)
-    path = f"/home/{USER}/token"
+    path = f"/home/{USER}/.config/fleetchatd/matrix_access_token"
+    user.lab.path(path).parent.mkdir(exist_ok=True)
     user.lab.path(path).write_text(fake.bot.access_token)
     await user.lab.run("chown", USER, path)
     await user.lab.run("chmod", "600", path)
-    await user.drop_in(f"[Service]\nLoadCredential=matrix_access_token:{path}\n")
+    (drop_in,) = tested_blocks("test_a_users_service_gets_its_token_from_a_file_of_that_user")
+    await user.drop_in(drop_in)
     await authenticated(user)
 
 

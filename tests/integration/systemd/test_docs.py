@@ -6,7 +6,7 @@ import re
 
 from tests.fakes import faults
 from tests.fakes.homeserver import FakeMatrixRoom
-from tests.harness.documents import blocks
+from tests.harness.documents import tested_blocks
 from tests.harness.systemd_lab import USER
 from tests.harness.systemd_service import SystemService, UserService
 from tests.harness.waiting import eventually
@@ -41,7 +41,7 @@ async def eventful_life(service: SystemService, fake: FakeMatrixRoom) -> tuple[s
 
 
 async def test_the_ten_questions_have_answers(system: SystemService, fake: FakeMatrixRoom) -> None:
-    queries = [block for block in blocks("systemd.md", "sh") if block.startswith("journalctl")]
+    queries = tested_blocks("test_the_ten_questions_have_answers")
     assert len(queries) == 10
     message_id, thread = await eventful_life(system, fake)
     await system.lab.run("journalctl", "--sync")
@@ -66,7 +66,7 @@ async def test_the_ten_questions_have_answers(system: SystemService, fake: FakeM
 
 async def test_systemd_takes_the_socket_over_from_a_daemon_that_runs(system: SystemService) -> None:
     await system.start()
-    (typed,) = [block for block in blocks("systemd.md", "sh") if "fleetchatd.socket" in block]
+    (typed,) = tested_blocks("test_systemd_takes_the_socket_over_from_a_daemon_that_runs")
     await system.lab.run("sh", "-ec", typed)
     assert await system.show("TriggeredBy") == "fleetchatd.socket"
     await system.stop()
@@ -76,7 +76,7 @@ async def test_systemd_takes_the_socket_over_from_a_daemon_that_runs(system: Sys
 
 
 async def test_an_agents_unit_finds_the_daemon_ready(user: UserService) -> None:
-    drop_in, follower = blocks("agents-under-systemd.md", "ini")
+    drop_in, follower = tested_blocks("test_an_agents_unit_finds_the_daemon_ready")
     (user.lab.path(user.units) / "mosaic-agent@.service").write_text(
         "[Service]\nType=oneshot\nExecStart=/usr/local/bin/fleetchat send 'agent %i is up'\n"
     )
@@ -103,3 +103,64 @@ async def test_an_agents_unit_finds_the_daemon_ready(user: UserService) -> None:
 
     await eventually("the echo handed to the program", said)
     await user.systemctl("stop", "on-message.service")
+
+
+async def test_a_users_daemon_is_set_up_as_the_documents_say(user: UserService) -> None:
+    await user.remove()
+    (typed,) = tested_blocks("test_a_users_daemon_is_set_up_as_the_documents_say")
+    # No login manager asks for a password here: who is logged in may do this to oneself.
+    mine, linger = typed.split("loginctl")
+    await user.lab.run("sh", "-ec", mine, user=USER)
+    await user.lab.run("sh", "-ec", f"loginctl{linger.replace('linger', f'linger {USER}', 1)}")
+    assert await user.show("UnitFileState") == "enabled"
+    assert await user.show("ActiveState") == "active"
+    assert user.lab.path(f"/var/lib/systemd/linger/{USER}").exists()
+    await user.systemctl("disable", "fleetchatd.service")
+
+
+async def test_the_systems_daemon_is_set_up_as_the_documents_say(system: SystemService) -> None:
+    await system.remove()
+    (typed,) = tested_blocks("test_the_systems_daemon_is_set_up_as_the_documents_say")
+    await system.lab.run("sh", "-ec", typed)
+    assert await system.show("UnitFileState") == "enabled"
+    assert await system.show("ActiveState") == "active"
+    await system.systemctl("disable", "fleetchatd.service")
+
+
+async def test_the_relay_is_a_service_as_the_documents_say(user: UserService) -> None:
+    typed, other_place = tested_blocks("test_the_relay_is_a_service_as_the_documents_say")
+    home = user.lab.path(f"/home/{USER}")
+    (home / "agent.py").write_text(tested_blocks("test_the_guide_works")[0])
+    await user.configure("memory", echo=True)
+    await user.start()
+    for server in ("mosaic-fleet", "default"):
+        start = f"tmux -L {server} new-session -d -s mos python3 /home/{USER}/agent.py"
+        await user.lab.run("sh", "-ec", start, user=USER)
+    try:
+        await user.lab.run("sh", "-ec", typed, user=USER)
+        await answers(user, "mos", "hello")
+        (home / ".config/fleetchatd").mkdir(exist_ok=True)
+        (home / ".config/fleetchatd/relay-mos.env").write_text(other_place.replace("%3", "%0"))
+        await user.systemctl("restart", "fleetchat-relay@mos")
+        await answers(user, "orchestrator", "hello again")
+    finally:
+        await user.systemctl("disable", "--now", "fleetchat-relay@mos")
+        for server in ("mosaic-fleet", "default"):
+            await user.lab.run("tmux", "-L", server, "kill-server", user=USER)
+
+
+async def answers(user: UserService, subscriber: str, words: str) -> None:
+    """Wait for the relay; say something; the agent in the pane answers."""
+
+    async def waits() -> bool:
+        return any(
+            one["name"] == subscriber and one["connected"] for one in await user.api.subscribers()
+        )
+
+    async def answered() -> bool:
+        said = [one["text"] for one in await user.api.history(direction="out")]
+        return f"got: {words}" in said
+
+    await eventually("the relay's subscription", waits)
+    await user.api.send(words)
+    await eventually("the agent's answer", answered)

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from functools import partial
 
-from tests.harness.documents import blocks
+from tests.harness.documents import tested_blocks
 from tests.harness.systemd_lab import USER
 from tests.harness.systemd_service import Service, SystemService, UserService
 from tests.harness.waiting import eventually
@@ -60,7 +60,7 @@ async def test_the_systems_console_is_attached_to_as_the_documents_say(
     await ask("kill-server")
     await system.api.wait_health(lambda health: health["status"] != "ok")
     assert await conversation(system, ask, "anew")
-    (attach,) = [block for block in blocks("systemd.md", "sh") if block.startswith("sudo ")]
+    (attach,) = tested_blocks("test_the_systems_console_is_attached_to_as_the_documents_say")
     become = "setpriv --reuid=fleetchatd --regid=fleetchatd --init-groups env TERM=xterm"
     typed = attach.strip().replace("sudo -u fleetchatd", become)
     async with asyncio.TaskGroup() as group:
