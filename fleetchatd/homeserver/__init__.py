@@ -1,1 +1,1 @@
-"""A private Matrix homeserver on loopback, for those who have none: `fleetchat homeserver`."""
+"""A private Matrix homeserver for those who have none: `fleetchat homeserver`."""
