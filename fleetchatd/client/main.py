@@ -29,6 +29,8 @@ COMMANDS = {
     "unsubscribe": ("client.subscribers", "forget a subscriber"),
     "health": ("client.health", "say how the daemon is; exits 0 ok, 1 degraded, 3 down"),
     "reload": ("client.reload", "have the daemon re-read its roster and secrets"),
+    "check": ("setup.check", "say what is set up here and what is wrong; opens no connection"),
+    "doctor": ("setup.doctor", "check it all, live: the chat, the room, the daemon"),
     "console": ("client.console", "the operator's console, for a tmux pane"),
     "completion": ("client.completion", "print a completion script for a shell"),
 }

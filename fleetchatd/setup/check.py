@@ -1,0 +1,95 @@
+"""`fleetchat check`: what is set up here, looked at without opening a connection."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from fleetchatd import places
+from fleetchatd.connectors.guide import Finding
+from fleetchatd.errors import ConfigError, RosterError
+from fleetchatd.roster import Roster, load_roster
+from fleetchatd.setup.checks.configured import (
+    look_at_connector,
+    look_at_roster,
+    look_at_secrets,
+)
+from fleetchatd.setup.checks.installed import look_at_programs, look_at_units
+from fleetchatd.setup.checks.places import look_at_socket, look_at_state
+from fleetchatd.setup.findings import Report, guarded, of_error
+
+
+def check_arguments(parser: ArgumentParser) -> None:
+    """Declare what `check` takes: the places, as the daemon takes them."""
+    parser.add_argument("--roster", metavar="FILE", help="the fleet's roster")
+    parser.add_argument("--state-dir", metavar="DIR", help="the daemon's state directory")
+
+
+def check(args: Namespace) -> int:
+    """Look, and tell; exits 1 with any error."""
+    report = Report(as_json=args.json)
+    report.add_all(offline(read_setup(args), held=False))
+    return report.end()
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """What is set up here, each part either known or the reason why it is not.
+
+    Attributes:
+        socket: the option; None leaves it to the usual places.
+    """
+
+    roster: Roster | ConfigError
+    state_dir: str | ConfigError
+    socket: str | None
+
+
+def read_setup(args: Namespace) -> Setup:
+    """Find the roster and the state directory as the daemon would, and read the roster."""
+    roster: Roster | ConfigError
+    state_dir: str | ConfigError
+    try:
+        roster = load_roster(places.roster_path(args.roster))
+    except ConfigError as error:
+        roster = error
+    try:
+        state_dir = places.state_dir(args.state_dir)
+    except ConfigError as error:
+        state_dir = error
+    return Setup(roster, state_dir, args.socket)
+
+
+def offline(setup: Setup, *, held: bool) -> Iterator[Finding]:
+    """All that can be said without a connection, what everything else depends on first.
+
+    Args:
+        setup: what to look at.
+        held: whether a daemon is at work with the secrets.
+    """
+    yield from guarded("the programs", look_at_programs)
+    yield from guarded("the roster", partial(_look_at_configured, setup, held))
+    if isinstance(setup.state_dir, ConfigError):
+        yield of_error(setup.state_dir, "the state directory")
+    else:
+        state_dir = Path(setup.state_dir).absolute()
+        yield from guarded("the state directory", partial(look_at_state, state_dir))
+    yield from guarded("the socket", partial(look_at_socket, setup.socket))
+    yield from guarded("the units", look_at_units)
+
+
+def _look_at_configured(setup: Setup, held: bool) -> Iterator[Finding]:
+    roster, state_dir = setup.roster, setup.state_dir
+    if isinstance(roster, ConfigError) and not isinstance(roster, RosterError):
+        yield of_error(roster, "the roster")
+        return
+    yield from look_at_roster(roster)
+    if isinstance(roster, RosterError):
+        return
+    kind = roster.connector_kind
+    yield from look_at_connector(kind)
+    if not isinstance(state_dir, ConfigError):
+        yield from look_at_secrets(kind, state_dir, held=held)
