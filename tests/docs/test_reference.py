@@ -12,6 +12,8 @@ import pytest
 
 from fleetchatd import __main__ as daemon
 from fleetchatd.client import errors
+from fleetchatd.roster import parse_roster
+from tests.harness.documents import tested_blocks
 from tests.harness.synapse_install import REPOSITORY
 from tools.reference.__main__ import PAGES, current, missing, regions
 
@@ -53,6 +55,12 @@ def kinds_in_code() -> Iterator[str]:
 def _texts(nodes: list[ast.expr]) -> Iterator[str]:
     values = [node.value for node in nodes if isinstance(node, ast.Constant)]
     yield from (one for one in values if isinstance(one, str) and KIND.fullmatch(one))
+
+
+def test_the_roster_of_the_reference_loads() -> None:
+    (block,) = tested_blocks("test_the_roster_of_the_reference_loads")
+    head = "version: 1\ntransport: tmux\nagents: [{name: mos, runtime: claude}]\n"
+    assert parse_roster((head + block).encode(), "roster.yaml").connector_kind == "matrix"
 
 
 def test_the_reference_has_every_exit_code() -> None:
