@@ -10,8 +10,6 @@ import fcntl
 import os
 import select
 import signal
-import socket
-import struct
 import subprocess
 import time
 from collections import deque
@@ -19,14 +17,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from fleetchatd.errors import FleetchatError
-from fleetchatd.homeserver.config import ADDRESS, LOG_NAME
+from fleetchatd.homeserver.config import LOG_NAME
+from fleetchatd.homeserver.ports import descriptors, is_listening
 from fleetchatd.homeserver.private import open_file
 
 START_TIMEOUT_S = 120.0
 STOP_TIMEOUT_S = 20.0
 _POLL_S = 0.05
 _LOCK_NAME = "server.lock"
-_LISTENING = "0A"  # TCP_LISTEN of the kernel's net/tcp_states.h
 
 
 def start(folder: Path, python: Path, config: Path, port: int) -> None:
@@ -66,7 +64,7 @@ def wait_listening(folder: Path, pid: int, port: int) -> None:
         FleetchatError: it does not, in time.
     """
     deadline = time.monotonic() + START_TIMEOUT_S
-    while not listens(pid, port):
+    while not is_listening(pid, port):
         if time.monotonic() > deadline or running(folder) is None:
             raise failed("it runs and does not listen", folder / LOG_NAME)
         time.sleep(_POLL_S)
@@ -124,16 +122,6 @@ def stop(folder: Path) -> bool:
     return True
 
 
-def listens(pid: int, port: int) -> bool:
-    """Whether it is this process that listens on `port`: nobody else may be told secrets."""
-    (address,) = struct.unpack("=I", socket.inet_aton(ADDRESS))
-    for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
-        fields = line.split()
-        if fields[1] == f"{address:08X}:{port:04X}" and fields[3] == _LISTENING:
-            return any(_target(file) == f"socket:[{fields[9]}]" for file in _files(pid))
-    return False
-
-
 def failed(what: str, log: Path) -> FleetchatError:
     """An error that shows what Synapse said last."""
     try:
@@ -149,7 +137,7 @@ def failed(what: str, log: Path) -> FleetchatError:
 
 def _await_listening(server: subprocess.Popen[bytes], port: int, log: Path) -> None:
     deadline = time.monotonic() + START_TIMEOUT_S
-    while not listens(server.pid, port):
+    while not is_listening(server.pid, port):
         code = server.poll()
         if code is not None:
             raise failed(f"Synapse ended at its start ({code})", log)
@@ -174,7 +162,7 @@ def _processes() -> Iterator[int]:
 
 
 def _holds_lock(pid: int, lock: os.stat_result) -> bool:
-    for file in _files(pid):
+    for file in descriptors(pid):
         try:
             # "lock: 1: FLOCK …" stands in the second if this descriptor holds one (proc(5)).
             if os.path.samestat(file.stat(), lock) and (
@@ -184,18 +172,3 @@ def _holds_lock(pid: int, lock: os.stat_result) -> bool:
         except OSError:  # closed meanwhile
             continue
     return False
-
-
-def _files(pid: int) -> list[Path]:
-    """The descriptors of a process; none for one that has ended or belongs to others."""
-    try:
-        return list(Path(f"/proc/{pid}/fd").iterdir())
-    except OSError:
-        return []
-
-
-def _target(file: Path) -> str:
-    try:
-        return os.readlink(file)
-    except OSError:
-        return ""

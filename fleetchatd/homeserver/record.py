@@ -6,7 +6,6 @@ import getpass
 import json
 import re
 import secrets
-import socket
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Self
@@ -122,25 +121,6 @@ def local_part(name: str, otherwise: str) -> str:
     """A name as part of a user id ("User Identifiers"): lower case, few signs, not a number."""
     found = re.sub(r"[^a-z0-9._=/-]+", "-", name.lower()).strip("-._=/")[:64]
     return found if found and not found.isdigit() else otherwise
-
-
-def is_free(port: int) -> bool:
-    """Whether a server could listen on `port` of loopback now."""
-    with socket.socket() as trial:
-        trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as servers do
-        try:
-            trial.bind((ADDRESS, port))
-        except OSError:
-            return False
-        return True
-
-
-def any_free_port() -> int:
-    """A port of loopback that nobody uses now."""
-    with socket.socket() as trial:
-        trial.bind((ADDRESS, 0))
-        port: int = trial.getsockname()[1]
-        return port
 
 
 def _syllable() -> str:
