@@ -13,7 +13,9 @@ import pytest
 
 from fleetchatd import __version__
 from fleetchatd.client.main import COMMANDS
+from tests.harness.documents import tested_blocks
 from tests.harness.packaging import UV, build_wheel, environment, locked_versions
+from tests.harness.synapse_install import REPOSITORY
 from tools import man
 
 PIPX = [sys.executable, "-m", "pipx"]
@@ -32,7 +34,12 @@ def versions(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 def said(*command: str | Path, env: Mapping[str, str] | None = None) -> str:
     done = subprocess.run(
-        command, env={**environment(), **(env or {})}, capture_output=True, text=True, timeout=120
+        command,
+        cwd=REPOSITORY,
+        env={**environment(), **(env or {})},
+        capture_output=True,
+        text=True,
+        timeout=120,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
@@ -46,12 +53,16 @@ def see_that_it_works(programs: Path) -> None:
     assert f"would write {programs.parent}/.config/systemd/user/fleetchatd.service" in units
 
 
-def test_pipx_installs_the_programs_and_their_manual_pages(
-    tmp_path: Path, wheel: Path, versions: str
-) -> None:
+def test_pipx_installs_the_programs_and_their_manual_pages(tmp_path: Path, versions: str) -> None:
+    typed = {
+        block.partition("#")[0].strip()
+        for block in tested_blocks("test_pipx_installs_the_programs_and_their_manual_pages")
+    }
+    assert typed == {"pipx install .", "pipx install '.[discord]'"}
     places = {f"PIPX_{name}": str(tmp_path / name.lower()) for name in ("HOME", "MAN_DIR")}
-    env = {**places, "PIPX_BIN_DIR": str(tmp_path / "bin")}
-    said(*PIPX, "install", f"--pip-args=--constraint={versions}", str(wheel), env=env)
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    env = {**places, "PIPX_BIN_DIR": str(tmp_path / "bin"), "PATH": path}
+    said("sh", "-ec", max(typed, key=len), env={**env, "PIP_CONSTRAINT": versions})
     see_that_it_works(tmp_path / "bin")
     for page in man.pages():
         assert (tmp_path / "man_dir" / page.file_name).exists()
