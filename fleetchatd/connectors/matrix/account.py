@@ -118,7 +118,7 @@ class Account:
         if secret.refresh_token is None:
             return None
         if self._unsaved is None or self._unsaved[0] != secret.refresh_token:
-            successor = await self._refresh(secret, secret.refresh_token, api)
+            successor = await refresh(secret, secret.refresh_token, api)
             if successor is None:
                 return None
             self._unsaved = secret.refresh_token, successor
@@ -132,30 +132,36 @@ class Account:
         log.info("the access token was renewed")
         return successor
 
-    async def _refresh(self, secret: Secret, refresh_token: str, api: Api) -> Secret | None:
-        try:
-            answer = await api.request(
-                "POST", path("refresh"), body={"refresh_token": refresh_token}, token=False
-            )
-        except Refused as refusal:
-            if refusal.status in (401, 403):
-                return None
-            raise
-        token = id_of(answer.get("access_token"))
-        if token is None:
-            return None
-        return secret.refreshed(
-            token,
-            refresh_token=id_of(answer.get("refresh_token")),
-            expires_at=_end_of(answer.get("expires_in_ms")),
-        )
-
     def _use(self, secret: Secret, api: Api) -> None:
         self._secret = secret
         api.token = secret.value
 
 
-def _end_of(lifetime_ms: object) -> float | None:
+async def refresh(secret: Secret, refresh_token: str, api: Api) -> Secret | None:
+    """Ask for the successor of a login's token; None if it has ended ("POST /refresh").
+
+    Raises:
+        ApiError: it could not be told.
+    """
+    try:
+        answer = await api.request(
+            "POST", path("refresh"), body={"refresh_token": refresh_token}, token=False
+        )
+    except Refused as refusal:
+        if refusal.status in (401, 403):
+            return None
+        raise
+    token = id_of(answer.get("access_token"))
+    if token is None:
+        return None
+    return secret.refreshed(
+        token,
+        refresh_token=id_of(answer.get("refresh_token")),
+        expires_at=end_of(answer.get("expires_in_ms")),
+    )
+
+
+def end_of(lifetime_ms: object) -> float | None:
     """The Unix time, in seconds, at which a token with that lifetime ends; None if unknown."""
     if isinstance(lifetime_ms, int) and 0 < lifetime_ms < _LONGEST_LIFETIME_MS:
         return time.time() + lifetime_ms / 1000

@@ -8,9 +8,10 @@ from __future__ import annotations
 import asyncio
 import functools
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 from urllib.parse import quote, urlsplit
 
 import aiohttp
@@ -29,6 +30,8 @@ LONGEST_PAUSE_S = 3600.0
 
 # Answers that a retry may change, whatever errcode stands in them.
 _PASSING = frozenset({408, 425})
+
+_VISIBLE = re.compile(r"[!-~]{1,2048}")
 
 _TOO_LARGE = 413  # a proxy on the way says so too, in words of its own
 
@@ -100,6 +103,12 @@ class Api:
         self.token: str | None = None
         self._session: aiohttp.ClientSession | None = None
         self._proxy = proxy_for(self.base_url)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
 
     async def request(
         self,
@@ -186,17 +195,15 @@ async def base_url_of(homeserver: str) -> str:
     """
     if "://" in homeserver:
         return homeserver
-    origin = Api(f"https://{homeserver}")
-    try:
-        document = await origin.request(
-            "GET", "/.well-known/matrix/client", token=False, follow=True
-        )
-    except Refused as refusal:
-        if refusal.status == 404:
-            return origin.base_url
-        raise
-    finally:
-        await origin.close()
+    async with Api(f"https://{homeserver}") as origin:
+        try:
+            document = await origin.request(
+                "GET", "/.well-known/matrix/client", token=False, follow=True
+            )
+        except Refused as refusal:
+            if refusal.status == 404:
+                return origin.base_url
+            raise
     found = document.get("m.homeserver")
     url = found.get("base_url") if isinstance(found, dict) else None
     if not _is_base_url(url):
@@ -206,7 +213,7 @@ async def base_url_of(homeserver: str) -> str:
 
 def _is_base_url(url: object) -> bool:
     try:
-        parts = urlsplit(url if isinstance(url, str) and url.isascii() else "")
+        parts = urlsplit(url if isinstance(url, str) and _VISIBLE.fullmatch(url) else "")
         return parts.scheme in ("https", "http") and bool(parts.hostname) and parts.port != 0
     except ValueError:
         return False

@@ -6,6 +6,25 @@ from collections.abc import Sequence
 
 from fleetchatd.connectors.matrix.api import Api, Refused, path
 from fleetchatd.connectors.matrix.events import id_of
+from fleetchatd.connectors.untrusted import one_line
+
+
+async def find_room(api: Api, alias: str) -> str | None:
+    """The id of the room that an alias leads to; None if there is none ("GET /directory/room").
+
+    Raises:
+        ApiError: it could not be told.
+    """
+    try:
+        answer = await api.request("GET", path("directory", "room", alias))
+    except Refused as refusal:
+        if refusal.status == 404 and refusal.errcode == "M_NOT_FOUND":
+            return None
+        raise
+    room_id = id_of(answer.get("room_id"))
+    if room_id is None or one_line(room_id, 255) != room_id:
+        raise Refused(200, "", f"the lookup of {alias} gave no room")
+    return room_id
 
 
 async def create_room(
