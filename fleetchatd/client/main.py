@@ -16,6 +16,9 @@ from fleetchatd.client.errors import ClientError
 # it: `NAME_arguments(parser)` and `NAME(args)`, which returns the exit code. It is imported only
 # when its command is used.
 COMMANDS = {
+    "init": ("setup.init", "set up a connector: asks, verifies, and writes the roster"),
+    "login": ("setup.login", "log in to a chat, and store the login for the daemon"),
+    "logout": ("setup.login", "end the stored login, at the server and here"),
     "send": ("client.send", "send TEXT or standard input; prints the message's id"),
     "read": ("client.events", "print what is pending, then exit"),
     "subscribe": ("client.events", "follow what happens, one line an event"),

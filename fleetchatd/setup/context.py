@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from fleetchatd import logs
 from fleetchatd.client.errors import ClientError
 from fleetchatd.connectors.base import Context
-from fleetchatd.errors import FleetchatError
+from fleetchatd.errors import FleetchatError, SecretError
 from fleetchatd.model import Secret
 from fleetchatd.roster import DEFAULT_TMUX_SOCKET, ORCHESTRATOR, Roster
 from fleetchatd.secrets import read_secret, store_login
@@ -43,6 +43,14 @@ def context_for(roster: Roster | None, state_dir: str | Path) -> Context:
         health_changed=lambda: None,
         tmux_socket_name=roster.tmux_socket_name if roster else DEFAULT_TMUX_SOCKET,
     )
+
+
+def stored_login(name: str, state_dir: str | Path) -> Secret | None:
+    """The login that is stored, whatever the environment says; None if there is none to use."""
+    try:
+        return read_secret(name, state_dir, {})
+    except SecretError:
+        return None
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:

@@ -1,0 +1,113 @@
+"""The account that `login` and `logout` are about, and where its login is stored."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from fleetchatd import places
+from fleetchatd.client.errors import ClientError
+from fleetchatd.connectors import registry
+from fleetchatd.connectors.guide import LogsIn
+from fleetchatd.errors import SecretError
+from fleetchatd.model import Secret
+from fleetchatd.secrets import login_path, read_secret, remove_login, store_login
+from fleetchatd.setup import answers, flags, present
+from fleetchatd.setup.context import stored_login
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A login's place.
+
+    Attributes:
+        guide: the kind's.
+        settings: what the roster and the command line say.
+        schema: theirs.
+        secret_name: what the login is stored as.
+        state_dir: the daemon's.
+    """
+
+    kind: str
+    guide: LogsIn
+    settings: dict[str, Any]
+    schema: flags.Schema
+    secret_name: str
+    state_dir: str
+
+    @property
+    def path(self) -> Path:
+        """The file that it is stored in."""
+        return login_path(self.secret_name, self.state_dir)
+
+    def missing(self) -> list[str]:
+        """The settings that must still be known."""
+        return [name for name in self.guide.login_settings if name not in self.settings]
+
+    def read(self) -> Secret:
+        """What is stored.
+
+        Raises:
+            SecretError: it is missing or malformed.
+        """
+        return read_secret(self.secret_name, self.state_dir, {})
+
+    def stored(self) -> Secret | None:
+        """What is stored; None if that is nothing to go by."""
+        return stored_login(self.secret_name, self.state_dir)
+
+    def store(self, secret: Secret) -> None:
+        """Store it in place of what is there.
+
+        Raises:
+            SecretError: it cannot be stored.
+        """
+        store_login(self.secret_name, self.state_dir, secret)
+
+    def remove(self) -> bool:
+        """Remove what is stored; whether there was something."""
+        return remove_login(self.secret_name, self.state_dir)
+
+    def used(self) -> Secret | None:
+        """The secret that a daemon with our environment would use."""
+        try:
+            return read_secret(self.secret_name, self.state_dir)
+        except SecretError:
+            return None
+
+
+def of(args: Namespace) -> Account:
+    """The account that the command line means.
+
+    Raises:
+        UsageError: a flag is not the kind's, or not well-formed.
+        ClientError: the kind has no logins.
+        RosterError: the roster cannot be read.
+    """
+    schema = registry.settings_schema(args.kind)
+    given = flags.given(args, args.kind, schema)
+    answers.refuse_ill_formed(args.kind, given, schema)
+    guide = getattr(registry.connector_class(args.kind), "guide", None)
+    secret_name = registry.secret_names(args.kind)[0]
+    if not isinstance(guide, LogsIn):
+        raise ClientError(
+            f"cannot log in to {args.kind}: it has no logins; put the secret into"
+            f" ${secret_name.upper()}, or into a credential file {secret_name}"
+        )
+    settings = present.read(present.find(args.roster)).settings(args.kind) | given
+    state_dir = places.state_dir(args.state_dir)
+    return Account(args.kind, guide, settings, schema, secret_name, state_dir)
+
+
+async def complete(account: Account) -> None:
+    """Ask a person for the settings that are missing.
+
+    Raises:
+        StoppedError: the person stops.
+    """
+    from fleetchatd.setup.interview import ask_setting
+
+    for name in account.missing():
+        account.settings[name] = await ask_setting(account.kind, account.schema, name)

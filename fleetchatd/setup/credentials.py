@@ -1,0 +1,67 @@
+"""What a person logs in with: read from standard input, or typed where nobody can see it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from getpass import getpass
+
+from fleetchatd.client.errors import UsageError
+from fleetchatd.connectors.guide import Credential, Way
+from fleetchatd.secrets import LONGEST_BYTES
+from fleetchatd.setup import prompts
+
+WAYS: dict[Way, str] = {
+    "password": "with its password, which is neither shown nor kept",
+    "token": "with an access token, which is not shown",
+}
+
+
+async def ask(way: Way) -> Credential | None:
+    """Ask a person; None if they just press Enter. Raises as `prompts.ask` does."""
+    typed = await prompts.ask_hidden(f"{way.capitalize()}:")
+    return Credential(way, typed) if typed else None
+
+
+async def ask_how(ways: Sequence[Way]) -> Way:
+    """Which way a person wants to go. Raises as `prompts.ask` does."""
+    if len(ways) == 1:
+        return ways[0]
+    return await prompts.choose("Log in to the bot's account", {WAYS[way]: way for way in ways})
+
+
+def read(way: Way) -> Credential:
+    """The one line on standard input, without its end.
+
+    Raises:
+        UsageError: it is no such line.
+    """
+    if sys.stdin is None:  # the shell's `<&-`
+        raise _unusable(way, "standard input is closed")
+    try:
+        if sys.stdin.isatty():  # where it would be shown as it is typed
+            return Credential(way, _line(way, getpass(f"{way.capitalize()}: ").encode()))
+        raw = sys.stdin.buffer.read(LONGEST_BYTES + 1)
+    except EOFError:
+        raise prompts.StoppedError from None
+    except OSError as error:
+        raise _unusable(way, f"standard input cannot be read: {error.strerror}") from None
+    return Credential(way, _line(way, raw))
+
+
+def _line(way: Way, raw: bytes) -> str:
+    line = raw.removesuffix(b"\n").removesuffix(b"\r")
+    if not line:
+        raise _unusable(way, "standard input is empty")
+    if len(raw) > LONGEST_BYTES:
+        raise _unusable(way, f"it is longer than {LONGEST_BYTES} bytes")
+    if b"\n" in line:
+        raise _unusable(way, "standard input has more than one line")
+    try:
+        return line.decode()
+    except UnicodeDecodeError:
+        raise _unusable(way, "it is not UTF-8") from None
+
+
+def _unusable(way: Way, why: str) -> UsageError:
+    return UsageError(f"cannot use the {way}: {why}; write nothing but the {way} to it")

@@ -1,0 +1,202 @@
+"""`fleetchat login` and `logout`: the daemon's login to a chat (contract §8).
+
+What proves whose account it is comes over standard input or is typed unseen: an argument would be
+seen by others in the list of processes, and kept by the shell.
+"""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from fleetchatd.client import output
+from fleetchatd.client.errors import ClientError, UsageError
+from fleetchatd.connectors import registry
+from fleetchatd.errors import FleetchatError, SetupError
+from fleetchatd.setup import flags
+
+if TYPE_CHECKING:
+    from fleetchatd.connectors.guide import Credential, Login, Way
+    from fleetchatd.setup.account import Account
+
+LOGIN_EXAMPLES = """\
+examples:
+  fleetchat login matrix                                        (asks, and shows nothing)
+  fleetchat login matrix --password-stdin < password-file
+  fleetchat login matrix --token-stdin --homeserver-url https://matrix.example.org \\
+      --user-id @mos:example.org < token-file
+
+What is not given is taken from the roster. A password is never kept, a token never shown.
+"""
+LOGOUT_EXAMPLES = """\
+examples:
+  fleetchat logout matrix
+  fleetchat logout matrix --forget            (the homeserver is gone for good)
+"""
+
+
+def login_arguments(parser: ArgumentParser) -> None:
+    """Declare what `login` takes."""
+    parser.epilog = LOGIN_EXAMPLES
+    given = parser.add_mutually_exclusive_group()
+    given.add_argument(
+        "--password-stdin", action="store_true", help="the password is on standard input"
+    )
+    given.add_argument(
+        "--token-stdin", action="store_true", help="an access token is on standard input"
+    )
+    _add_shared(parser)
+
+
+def logout_arguments(parser: ArgumentParser) -> None:
+    """Declare what `logout` takes."""
+    parser.epilog = LOGOUT_EXAMPLES
+    parser.add_argument(
+        "--forget", action="store_true", help="remove it here only, and tell no server"
+    )
+    _add_shared(parser)
+
+
+def login(args: Namespace) -> int:
+    """Log in, and store the login where the daemon finds it."""
+    from fleetchatd.setup.context import run
+
+    run(_login(args))
+    return 0
+
+
+def logout(args: Namespace) -> int:
+    """End the stored login, at the server and here."""
+    from fleetchatd.setup.context import run
+
+    run(_logout(args))
+    return 0
+
+
+def _add_shared(parser: ArgumentParser) -> None:
+    kinds = [kind for kind in registry.kinds() if _has_secret(kind)]
+    parser.add_argument("kind", metavar="KIND", choices=kinds, help=", ".join(kinds))
+    parser.add_argument("--roster", metavar="FILE", help="the roster that has the settings")
+    parser.add_argument("--state-dir", metavar="DIR", help="the daemon's, where logins are stored")
+    flags.add_flags(parser, kinds, leave_out_lists=True)
+
+
+def _has_secret(kind: str) -> bool:
+    try:
+        return bool(registry.secret_names(kind))
+    except FleetchatError:  # a plug-in that cannot be loaded
+        return False
+
+
+# -- login -----------------------------------------------------------------------------------------
+
+
+async def _login(args: Namespace) -> None:
+    from fleetchatd.setup import account
+    from fleetchatd.setup.afterwards import daemon_answers
+
+    mine = account.of(args)
+    way = _way(args, mine)
+    _demand(mine, [] if way is not None else [_flags_of(mine.guide.ways)])
+    await account.complete(mine)
+    credential = await _credential(mine, way)
+    _keep(mine, await mine.guide.login(mine.settings, credential, mine.stored()))
+    if daemon_answers(args.socket):
+        output.write("next: fleetchat reload\n")
+
+
+def _way(args: Namespace, mine: Account) -> Way | None:
+    """The way that the command line names, if it does.
+
+    Raises:
+        UsageError: the kind does not have it.
+    """
+    way: Way | None = "password" if args.password_stdin else "token" if args.token_stdin else None
+    if way is not None and way not in mine.guide.ways:
+        raise UsageError(
+            f"cannot log in to {mine.kind} with a {way}; use {_flags_of(mine.guide.ways)}"
+        )
+    return way
+
+
+def _flags_of(ways: Sequence[Way]) -> str:
+    return " or ".join(f"--{way}-stdin" for way in ways)
+
+
+def _demand(mine: Account, lacking: Sequence[str]) -> None:
+    """Name all that is missing where nobody can be asked.
+
+    Args:
+        mine: whose settings may be missing.
+        lacking: flags that are missing beside those of the settings.
+
+    Raises:
+        UsageError: something is.
+    """
+    from fleetchatd.setup import prompts
+
+    lacking = [*lacking, *(flags.flag(mine.schema, name) for name in mine.missing())]
+    if lacking and not prompts.possible():
+        raise UsageError(f"cannot ask without a terminal; give {', '.join(lacking)}")
+
+
+async def _credential(mine: Account, way: Way | None) -> Credential:
+    from fleetchatd.setup import credentials
+
+    if way is not None:
+        return credentials.read(way)
+    found = await credentials.ask(await credentials.ask_how(mine.guide.ways))
+    if found is None:
+        raise UsageError("cannot log in with nothing; type it, and press Enter")
+    return found
+
+
+def _keep(mine: Account, made: Login) -> None:
+    """Store a login, and say so; of the secret itself nothing is said."""
+    mine.store(made.secret)
+    device = f", device {made.secret.device_id}" if made.secret.device_id else ""
+    output.write(output.line(f"logged in as {made.who}{device}; stored in {mine.path}") + "\n")
+    used = mine.used()
+    if used is not None and used.value != made.secret.value:
+        output.note(
+            f"{used.source} comes before what is stored; remove it where the daemon is started, so"
+            " that it uses this login"
+        )
+
+
+# -- logout ----------------------------------------------------------------------------------------
+
+
+async def _logout(args: Namespace) -> None:
+    """First at the server, then here.
+
+    Killed in between, it leaves a login that is over: the daemon names it, and a second `logout`
+    removes it. The other way round, a login that nobody knows of would live on.
+    """
+    from fleetchatd.setup import account
+
+    mine = account.of(args)
+    if mine.path.exists() and not args.forget:
+        _demand(mine, [])
+        await account.complete(mine)
+        await _end(mine)
+    removed = mine.remove()
+    said = f"logged out; removed {mine.path}" if removed else f"nothing is stored in {mine.path}"
+    output.write(output.line(said) + "\n")
+    left = mine.used()
+    if left is not None:
+        output.note(f"{left.source} has a secret still, and a daemon that finds it there uses it")
+
+
+async def _end(mine: Account) -> None:
+    """End the stored login at the server, and the one that a daemon has renewed it to meanwhile."""
+    ending = mine.read()
+    while True:
+        try:
+            await mine.guide.logout(mine.settings, ending)
+        except SetupError as error:
+            raise ClientError(f"{error}; or remove it here only, with --forget") from error
+        ended, ending = ending, mine.stored() or ending
+        if ending == ended:
+            return
