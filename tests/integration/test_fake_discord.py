@@ -27,6 +27,7 @@ from tests.fakes.discord.server import FakeDiscord, FakeDiscordChannel
 from tests.harness.waiting import eventually
 
 INTENTS = 34305
+NO_MEMBERS = (10007, 10013)
 
 Heard = tuple[str, ...]
 
@@ -49,6 +50,10 @@ class Client(Protocol):
     async def archived(self) -> list[str]: ...
 
     async def active(self) -> list[str]: ...
+
+    async def may_read(self) -> bool: ...
+
+    async def is_member(self, user_id: str) -> bool: ...
 
 
 class DiscordPy(discord.Client):
@@ -110,6 +115,15 @@ class DiscordPy(discord.Client):
 
     async def active(self) -> list[str]:
         return [thread.name for thread in await self.place.guild.active_threads()]
+
+    async def may_read(self) -> bool:
+        return (await self.application_info()).flags.gateway_message_content_limited
+
+    async def is_member(self, user_id: str) -> bool:
+        try:
+            return str((await self.place.guild.fetch_member(int(user_id))).id) == user_id
+        except discord.NotFound as error:
+            return error.code not in NO_MEMBERS
 
 
 class Hikari:
@@ -181,6 +195,17 @@ class Hikari:
     async def active(self) -> list[str]:
         found = await self.bot.rest.fetch_active_threads(int(self._fleet.server.world.guild_id))
         return [str(thread.name) for thread in found]
+
+    async def may_read(self) -> bool:
+        flags = (await self.bot.rest.fetch_application()).flags
+        return bool(flags & hikari.ApplicationFlags.MESSAGE_CONTENT_INTENT_LIMITED)
+
+    async def is_member(self, user_id: str) -> bool:
+        guild_id = int(self._fleet.server.world.guild_id)
+        try:
+            return str((await self.bot.rest.fetch_member(guild_id, int(user_id))).id) == user_id
+        except hikari.NotFoundError as error:
+            return error.code not in NO_MEMBERS
 
 
 @asynccontextmanager
@@ -254,6 +279,21 @@ async def test_a_conversation_with_all_that_may_happen_in_it(connected: Connecte
             assert await client.active() == ["about hello"]
             ann.archive(thread)
             assert (await client.active(), await client.archived()) == ([], ["about hello"])
+
+
+@both
+async def test_the_application_and_the_members_can_be_looked_at(connected: Connected) -> None:
+    async with FakeDiscord() as server:
+        fleet = server.furnish()
+        async with connected(fleet) as client:
+            await until(client, ("ready",))
+            assert await client.may_read()
+            server.gateway.allowed_intents = 0
+            assert not await client.may_read()
+            assert await client.is_member(fleet.human.user_id)
+            del server.world.members[fleet.human.user_id]
+            assert not await client.is_member(fleet.human.user_id)
+            assert not await client.is_member("1")
 
 
 @both

@@ -22,6 +22,7 @@ from fleetchatd.connectors.discord import split
 from fleetchatd.connectors.discord.budget import Budget
 from fleetchatd.connectors.discord.gate import Gate
 from fleetchatd.connectors.discord.gateway import Fatal, Gateway, unwelcome
+from fleetchatd.connectors.discord.guide import DiscordGuide
 from fleetchatd.connectors.discord.intake import Intake, look_around
 from fleetchatd.connectors.discord.line import (
     CATCHING_UP,
@@ -35,10 +36,17 @@ from fleetchatd.connectors.discord.line import (
 from fleetchatd.connectors.discord.outgoing import NoAccess, Outgoing, Unwelcome
 from fleetchatd.connectors.discord.place import no_access
 from fleetchatd.connectors.discord.position import Mark, Position
-from fleetchatd.connectors.discord.raw import KIND, id_of
-from fleetchatd.connectors.discord.rest import Refused, Rest, RestError, Unreachable
+from fleetchatd.connectors.discord.raw import KIND
+from fleetchatd.connectors.discord.rest import (
+    DEFAULT_API_URL,
+    Refused,
+    Rest,
+    RestError,
+    Unreachable,
+)
 from fleetchatd.connectors.discord.settings import SCHEMA, SECRETS
 from fleetchatd.connectors.discord.standing import Standing
+from fleetchatd.connectors.guide import Guide
 from fleetchatd.connectors.untrusted import list_of, mapping_of
 from fleetchatd.errors import SendDeferred
 from fleetchatd.model import ConnectorHealth, Format, OutboundPart, SendResult
@@ -48,10 +56,6 @@ CATCH_UP_EVERY_S = 600.0
 
 AT_ONCE = 4
 """How many batches may wait for the disk while the next one is read."""
-
-NOT_FOUND = 404
-
-_DEFAULT_API_URL: str = SCHEMA["properties"]["api_url"]["default"]
 
 log = structlog.get_logger("fleetchatd.connector")
 
@@ -66,11 +70,12 @@ class DiscordConnector:
     kind: ClassVar[str] = KIND
     settings_schema: ClassVar[Mapping[str, Any]] = SCHEMA
     secrets: ClassVar[Sequence[str]] = SECRETS
+    guide: ClassVar[Guide] = DiscordGuide()
 
     def __init__(self, settings: Mapping[str, Any], context: Context) -> None:
         allowed = settings.get("allowed_senders")
         self._context = context
-        self._api_url: str = settings.get("api_url", _DEFAULT_API_URL).rstrip("/")
+        self._api_url: str = settings.get("api_url", DEFAULT_API_URL).rstrip("/")
         self._channel_id: str = settings["channel_id"]
         self._token = context.secret(SECRETS[0])
         self._standing = Standing(None if allowed is None else frozenset(allowed))
@@ -91,7 +96,7 @@ class DiscordConnector:
     @property
     def target(self) -> str:
         """The channel, as the roster names it; ids of Discord's own are unique."""
-        where = "" if self._api_url == _DEFAULT_API_URL else f" {self._api_url}"
+        where = "" if self._api_url == DEFAULT_API_URL else f" {self._api_url}"
         return f"{KIND}{where} {self._channel_id}"
 
     def health(self) -> ConnectorHealth:
@@ -205,18 +210,11 @@ class DiscordConnector:
         """
         if self._rest is None:
             try:
-                rest, user = await Rest.sign_in(self._api_url, self._token.value)
+                self._rest = await Rest.sign_in(self._api_url, self._token.value)
             except Refused as refusal:
                 if refusal.unwelcome:
                     raise unwelcome(refusal) from None
-                if refusal.status == NOT_FOUND:
-                    refusal.reason += "; mend connector.discord.api_url in the roster"
                 raise
-            rest.me = id_of(mapping_of(user).get("id")) or ""
-            if not rest.me:
-                await rest.close()
-                raise Refused(200, 0, "without saying who we are")
-            self._rest = rest
             self._standing.signed_in = self._standing.reachable = True
             self._show()
         return self._rest

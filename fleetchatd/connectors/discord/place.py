@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -12,11 +12,12 @@ from fleetchatd.model import HealthStatus
 
 ADMINISTRATOR = 1 << 3
 VIEW = 1 << 10
+SEND = 1 << 11
 HISTORY = 1 << 16
 
 NEEDED: Mapping[int, str] = {
     VIEW: "View Channel",
-    1 << 11: "Send Messages",
+    SEND: "Send Messages",
     HISTORY: "Read Message History",
     1 << 35: "Create Public Threads",
     1 << 38: "Send Messages in Threads",
@@ -26,10 +27,14 @@ NEEDED: Mapping[int, str] = {
 TEXT_CHANNELS = (0, 5)  # text and announcements
 THREADS = (10, 11, 12)
 
-_BLANK = (
-    "the channel's history is empty, although something was said there: grant the bot Read "
-    "Message History, or what is said while we are not connected is lost; if all was deleted, say "
-    "something"
+BLANK = (
+    "the channel's history is empty, although something was said there, so that what is said while "
+    "we are not connected may be lost; grant the bot Read Message History, or say something if all "
+    "was deleted"
+)
+OPEN = (
+    "the channel is open to @everyone; set connector.discord.allowed_senders in the roster, or "
+    "take View Channel from @everyone there"
 )
 _ALL = ~0
 _NAME_UNITS = 100
@@ -49,6 +54,7 @@ class Place:
     Attributes:
         open: @everyone may view it.
         mine: our own permissions there.
+        told: the server told of roles; if not, `open` and `mine` are assumed.
         last_message_id: of the newest message, perhaps deleted since; None if there never was one.
         blank: its history is empty all the same.
     """
@@ -60,6 +66,7 @@ class Place:
     mine: int
     last_message_id: str | None
     blank: bool = False
+    told: bool = True
 
     @property
     def readable(self) -> bool:
@@ -76,20 +83,20 @@ class Place:
             )
         return None if self.mine & VIEW else no_access(self.channel_id)
 
+    @property
+    def missing(self) -> Sequence[str]:
+        """The permissions that we need there and have not, by their names."""
+        return [name for bit, name in NEEDED.items() if not self.mine & bit]
+
     def verdict(self, allowed_senders: Collection[str] | None) -> Verdict | None:
         """Why the channel cannot be used as it should be; None if it can."""
         if self.unusable is not None:
             return Verdict("down", self.unusable)
         if self.open and allowed_senders is None:
-            return Verdict(
-                "down",
-                "the channel is open to @everyone; set connector.discord.allowed_senders in the "
-                "roster, or take View Channel from @everyone there",
-            )
-        missing = [name for bit, name in NEEDED.items() if not self.mine & bit]
-        if not missing:
-            return Verdict("degraded", _BLANK) if self.blank else None
-        detail = f"the bot lacks {' and '.join(missing)} in the channel; grant it"
+            return Verdict("down", OPEN)
+        if not self.missing:
+            return Verdict("degraded", BLANK) if self.blank else None
+        detail = f"the bot lacks {' and '.join(self.missing)} in the channel; grant it"
         if not self.readable:
             detail += ": until then, what is said while we are not connected is lost"
         return Verdict("degraded", detail)
@@ -122,7 +129,8 @@ def place_of(channel: object, guild: object, member: object, me: str) -> Place |
     }
     held = [role for role in list_of(member.get("roles")) if isinstance(role, str)]
     kind = channel.get("type")
-    everything = guild_id not in roles or guild.get("owner_id") == me
+    told = guild_id in roles
+    everything = not told or guild.get("owner_id") == me
     roles = {guild_id: VIEW} | roles
     return Place(
         channel_id,
@@ -131,6 +139,7 @@ def place_of(channel: object, guild: object, member: object, me: str) -> Place |
         open=bool(_granted(roles, channel, guild_id, (), "") & VIEW),
         mine=_ALL if everything else _granted(roles, channel, guild_id, held, me),
         last_message_id=id_of(channel.get("last_message_id")),
+        told=told,
     )
 
 

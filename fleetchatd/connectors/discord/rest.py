@@ -18,6 +18,8 @@ import discord
 import orjson
 from discord.http import Route
 
+from fleetchatd.connectors.discord.raw import id_of
+from fleetchatd.connectors.discord.settings import SCHEMA
 from fleetchatd.connectors.network import proxy_for, why
 from fleetchatd.connectors.untrusted import mapping_of, one_line, text_of
 
@@ -28,7 +30,15 @@ LONGEST_PAUSE_S = 3600.0
 LONGEST_LIMIT_S = 30.0
 """A rate limit that lasts longer is not sat out in a request, in seconds."""
 
-_NOT_THERE = (404, 405, 501)
+LONGEST_NAME = 100
+"""How much of a name is shown, in characters."""
+
+DEFAULT_API_URL: str = SCHEMA["properties"]["api_url"]["default"]
+
+NOT_FOUND = 404
+
+NOT_THERE = (NOT_FOUND, 405, 501)
+"""Statuses of what a server does not have."""
 
 _answers: ContextVar[list[int]] = ContextVar("_answers")
 """HTTP statuses that came for one request."""
@@ -94,19 +104,20 @@ class Rest:
     Attributes:
         client: the library's, for the gateway.
         me: the bot's id.
+        name: the bot's name.
     """
 
-    def __init__(self, client: discord.Client, resources: AsyncExitStack) -> None:
+    def __init__(
+        self, client: discord.Client, me: str, name: str, resources: AsyncExitStack
+    ) -> None:
         self.client = client
-        self.me = ""
+        self.me = me
+        self.name = name
         self._resources = resources
 
     @classmethod
-    async def sign_in(cls, api_url: str, token: str) -> tuple[Self, Any]:
+    async def sign_in(cls, api_url: str, token: str) -> Self:
         """Show the token, and learn whose it is ("Get Current User").
-
-        Returns:
-            The requests, and the user.
 
         Raises:
             RestError: it could not be told, or the token is refused.
@@ -120,11 +131,11 @@ class Rest:
             client = await resources.enter_async_context(_client(intents, proxy_for(api_url)))
             # It keeps no picture of the guild: who reads what the gateway tells is intake.py.
             client._connection.parsers.clear()
-            user = _parsed(await client.http.static_login(token))
+            me, name = _whose(_parsed(await client.http.static_login(token)))
         except BaseException as error:
             await resources.aclose()
-            raise _translated(error) if isinstance(error, Exception) else error from None
-        return cls(client, resources), user
+            raise _signing_in(error) if isinstance(error, Exception) else error from None
+        return cls(client, me, name, resources)
 
     async def close(self) -> None:
         """Close the connections."""
@@ -175,9 +186,25 @@ class Rest:
         try:
             return await self.ask("GET", path, **how)
         except Refused as refusal:
-            if refusal.status not in _NOT_THERE:
+            if refusal.status not in NOT_THERE:
                 raise
             return None
+
+
+def _whose(user: object) -> tuple[str, str]:
+    """The id and the name of the bot that a token belongs to."""
+    me, name = id_of(mapping_of(user).get("id")), mapping_of(user).get("username")
+    if me is None:
+        raise Refused(200, 0, "without saying who we are")
+    return me, one_line(name, LONGEST_NAME) or me
+
+
+def _signing_in(error: Exception) -> RestError:
+    """Why signing in failed, in our words."""
+    failure = error if isinstance(error, RestError) else _translated(error)
+    if isinstance(failure, Refused) and failure.status == NOT_FOUND:
+        failure.reason += "; mend connector.discord.api_url in the roster"
+    return failure
 
 
 def _parsed(answer: Any) -> Any:

@@ -213,6 +213,7 @@ class Gateway:
     def _greet(self, session: Session) -> None:
         world = self.world
         guild_id = world.guild_id
+        of_it = application(session.user, self.allowed_intents)
         ready = {
             "v": 10,
             "user": session.user.json() | {"verified": True, "mfa_enabled": True, "email": None},
@@ -223,7 +224,7 @@ class Gateway:
             "private_channels": [],
             "relationships": [],
             "shard": [0, 1],
-            "application": {"id": session.user.id, "flags": application(session.user)["flags"]},
+            "application": {key: of_it[key] for key in ("id", "flags")},
         }
         session.dispatch("READY", ready)
         if session.user.id not in world.members:

@@ -13,6 +13,8 @@ from tests.fakes.discord.things import Json, User
 from tests.fakes.discord.world import World
 
 API = ("api", "v10")
+_FLAG_OF_INTENT = {1 << 8: 1 << 13, 1 << 1: 1 << 15, 1 << 15: 1 << 19}
+"""Privileged intents, and the application's flags that tell that they are switched on."""
 _SNOWFLAKE = re.compile(r"[0-9]{1,20}")
 
 
@@ -25,6 +27,7 @@ class Context:
         args: the path's variable parts, decoded.
         start_limit: what `GET /gateway/bot` says of identifying.
         gateway_url: and where the gateway is.
+        allowed_intents: privileged ones that are switched on in the portal.
     """
 
     world: World
@@ -33,6 +36,7 @@ class Context:
     args: tuple[str, ...]
     start_limit: Json
     gateway_url: str
+    allowed_intents: int
 
 
 @dataclass(frozen=True)
@@ -107,7 +111,9 @@ def _me(at: Context) -> Json:
     return at.me.json() | {"mfa_enabled": True, "verified": True, "email": None, "locale": "en-US"}
 
 
-def application(user: User) -> Json:
+def application(user: User, allowed_intents: int) -> Json:
+    """A bot's application ("Application Object"), as one in less than 100 servers."""
+    flags = [flag for intent, flag in _FLAG_OF_INTENT.items() if allowed_intents & intent]
     return {
         "id": user.id,
         "name": user.username,
@@ -118,12 +124,23 @@ def application(user: User) -> Json:
         "verify_key": "0" * 64,
         "owner": user.json(),
         "team": None,
-        "flags": 1 << 18,
+        "flags": sum(flags),
         "summary": "",
+        "bot": user.json(),
+        "redirect_uris": [],
+        "interactions_endpoint_url": None,
+        "role_connections_verification_url": None,
+        "event_webhooks_url": None,
+        "event_webhooks_status": 1,
+        "integration_types_config": {"0": {}},
         "hook": True,
         "approximate_guild_count": 1,
         "approximate_user_install_count": 0,
     }
+
+
+def _application(at: Context) -> Json:
+    return application(at.me, at.allowed_intents)
 
 
 def _guild(at: Context) -> Json:
@@ -181,6 +198,8 @@ def _member(at: Context) -> Json:
     if guild_id != at.world.guild_id:
         raise unknown("Guild")
     user_id = at.me.id if user_id == "@me" else user_id
+    if user_id not in at.world.users:
+        raise unknown("User")
     if user_id not in at.world.members:
         raise unknown("Member")
     return at.world.members[user_id].json()
@@ -197,8 +216,8 @@ _M = "channels/*/messages"
 TABLE = (
     Route("GET", "gateway/bot", _gateway_bot),
     Route("GET", "users/@me", _me),
-    Route("GET", "oauth2/applications/@me", lambda at: application(at.me)),
-    Route("GET", "applications/@me", lambda at: application(at.me)),
+    Route("GET", "oauth2/applications/@me", _application),
+    Route("GET", "applications/@me", _application),
     Route("GET", "guilds/*", _guild),
     Route("GET", "guilds/*/members/*", _member),
     Route("GET", "guilds/*/threads/active", threads.active),

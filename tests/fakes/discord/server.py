@@ -199,10 +199,11 @@ class FakeDiscord:
         headers, too_much = self.limits.take(f"{route.method} {route.pattern}", major)
         if too_much is not None:
             return Answer(429, too_much.body, dict(too_much.headers) | dict(headers))
-        start_limit, url = self.gateway.start_limit, self.gateway.url
+        gateway = self.gateway
+        about = (gateway.start_limit, gateway.url, gateway.allowed_intents)
         try:
             routes.snowflakes(args)
-            found = route.handler(routes.Context(self.world, call, me, args, start_limit, url))
+            found = route.handler(routes.Context(self.world, call, me, args, *about))
         except Refusal as refusal:
             answer = Answer.of(refusal.body, refusal.status)
         else:
