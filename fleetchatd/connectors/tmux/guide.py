@@ -12,7 +12,8 @@ import socket
 from collections.abc import AsyncIterator, Mapping, Sequence
 
 from fleetchatd.connectors.base import Context
-from fleetchatd.connectors.guide import Finding, Level, Settings
+from fleetchatd.connectors.guide import Finding, Settings
+from fleetchatd.connectors.probe import finding
 from fleetchatd.connectors.tmux.session import console_command
 from fleetchatd.connectors.tmux.settings import SCHEMA
 from fleetchatd.connectors.tmux.situation import Occupant, situation
@@ -38,7 +39,7 @@ class TmuxGuide:
         try:
             yield version_finding(await run(["tmux", "-V"]))
         except NoTmuxError as error:
-            yield _told("error", str(error))
+            yield finding("error", str(error), None, None)
             return
         except TmuxError:  # that of OpenBSD may know no -V
             yield version_finding("")
@@ -129,7 +130,7 @@ async def _session_finding(server: Server, session: str, console: bool) -> Findi
     except NoServerError:
         return Finding("ok", f"session {session} is not there yet, and is started by the daemon")
     except TmuxError as error:
-        return _told("error", f"cannot look into session {session}: {error}")
+        return finding("error", f"cannot look into session {session}: {error}", "session", None)
     pane = panes.choose(panes.parse_all(lines.splitlines()), None)
     if pane is None:
         what = f"session {session} has no pane in which a program runs"
@@ -141,14 +142,14 @@ def _pane_finding(session: str, pane: Pane, console: bool) -> Finding:
     found = situation(*looked_into(pane))
     if found.occupant is Occupant.CONSOLE:
         return Finding("ok", f"the console runs in session {session}, pane {pane.id}")
-    sentence = f"session {session}: {found.detail}"
+    sentence = one_line(f"session {session}: {found.detail}", 500)
     if found.occupant is Occupant.UNSAFE:
-        return _told("error", sentence, "session")
+        return finding("error", sentence, "session", None)
     if found.occupant is Occupant.NOBODY:  # messages wait for it
-        return _told("warning", sentence, "session")
+        return finding("warning", sentence, "session", None)
     if console:
         sentence += "; run `fleetchat console` there, unless you want it so"
-    return _told("warning" if console else "ok", sentence, "session")
+    return finding("warning" if console else "ok", sentence, "session", None)
 
 
 def _orchestrator_finding(server: Server, name: str, sessions: Sequence[str]) -> Finding:
@@ -156,9 +157,3 @@ def _orchestrator_finding(server: Server, name: str, sessions: Sequence[str]) ->
         return Finding("ok", f"the orchestrator's session {name} is there")
     what = f"the orchestrator has no session {name} on `{server.shown()}`"
     return Finding("warning", what, "start your fleet, unless the orchestrator runs elsewhere")
-
-
-def _told(level: Level, sentence: str, about: str | None = None) -> Finding:
-    """A sentence that ends in what to do."""
-    what, _, remedy = one_line(sentence, 500).partition("; ")
-    return Finding(level, what, remedy or None, about)
