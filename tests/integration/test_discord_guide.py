@@ -110,6 +110,16 @@ async def test_a_server_that_is_away_is_one_finding(doctor: Doctor) -> None:
     assert (found.level, found.about) == ("error", "api_url")
 
 
+async def test_nobody_is_asked_for_another_discord(
+    doctor: Doctor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")  # none is there
+    proxy, way = await doctor.findings(api_url=None)
+    assert "the proxy 127.0.0.1:9" in proxy.what
+    assert (way.level, way.about) == ("error", None)
+    assert "https://discord.com" in way.what
+
+
 async def test_a_missing_intent_is_told_with_where_to_click(doctor: Doctor) -> None:
     doctor.server.gateway.allowed_intents = 0
     found = await doctor.trouble()

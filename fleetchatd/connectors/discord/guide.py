@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
+from dataclasses import replace
 
 from fleetchatd.connectors.base import Context
 from fleetchatd.connectors.discord.budget import terms_of
@@ -62,7 +63,6 @@ _COPY_TOKEN = (
     f"copy the bot's token (not the client secret, nor the public key) at {_PORTAL}, on the page "
     "Bot of your application, with Reset Token"
 )
-_LOGIN = "run `fleetchat login discord`"
 _LATER = "look again in a while"
 
 
@@ -82,7 +82,8 @@ class DiscordGuide:
         try:
             rest = await Rest.sign_in(_api_url(settings), token)
         except RestError as error:
-            raise SetupError(f"cannot log in to Discord: {_with_remedy(error)}") from None
+            what = _with_remedy(error, _COPY_TOKEN)
+            raise SetupError(f"cannot log in to Discord: {what}") from None
         await rest.close()
         return Login(Secret(token), f"{rest.name} ({rest.me})")
 
@@ -93,19 +94,21 @@ class DiscordGuide:
         """Look at the way to Discord, the token, the application, the channel and its people."""
         way = await examine_way(f"{_api_url(settings)}/gateway", about="api_url")
         for found in way:
-            yield found
+            yield replace(found, about=_api_setting(settings))
         try:
             token = context.secret(SECRETS[0]).value
         except SecretError as error:
-            yield finding("error", str(error), SECRETS[0], _LOGIN)
+            yield finding("error", str(error), SECRETS[0], "run `fleetchat login discord`")
             return
         if way[-1].level == "error":
             return
         try:
             rest = await Rest.sign_in(_api_url(settings), token)
         except RestError as error:
-            about = SECRETS[0] if isinstance(error, Refused) and error.unwelcome else "api_url"
-            yield finding("error", _with_remedy(error), about, None)
+            unwelcome = isinstance(error, Refused) and error.unwelcome
+            about = SECRETS[0] if unwelcome else _api_setting(settings)
+            what = _with_remedy(error, f"{_COPY_TOKEN}, and run `fleetchat login discord`")
+            yield finding("error", what, about, None)
             return
         try:
             yield Finding("ok", f"the token is that of {rest.name} ({rest.me})")
@@ -119,10 +122,15 @@ def _api_url(settings: Settings) -> str:
     return str(settings.get("api_url", DEFAULT_API_URL)).rstrip("/")
 
 
-def _with_remedy(error: RestError) -> str:
+def _api_setting(settings: Settings) -> str | None:
+    """The setting to mend if nobody answers; Discord itself is no answer of anybody's."""
+    return "api_url" if "api_url" in settings else None
+
+
+def _with_remedy(error: RestError, other_token: str) -> str:
     """Why signing in failed, and what to do."""
     if isinstance(error, Refused) and error.unwelcome:
-        return f"the token is refused; {_COPY_TOKEN}, and {_LOGIN}"
+        return f"the token is refused; {other_token}"
     return str(error) if "; " in str(error) else f"{error}; {_LATER}"
 
 
