@@ -135,6 +135,13 @@ async def test_a_bot_that_is_started_too_often_is_warned_of(doctor: Doctor) -> N
     assert found.what.startswith("the bot may connect 42 more times until 20")
 
 
+async def test_a_gateway_that_cannot_be_reached_is_told(doctor: Doctor) -> None:
+    doctor.server.gateway.url = "ws://127.0.0.1:9"  # nobody is there
+    found = await doctor.trouble()
+    assert (found.level, found.about) == ("error", None)
+    assert found.what.startswith("cannot reach http://127.0.0.1:9: ")
+
+
 async def test_a_channel_that_the_bot_does_not_see_is_told_with_its_invitation(
     doctor: Doctor,
 ) -> None:

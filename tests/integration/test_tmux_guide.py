@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import sys
 from pathlib import Path
@@ -137,6 +138,16 @@ async def test_a_program_that_is_missing_is_named(doctor: Doctor) -> None:
 async def test_an_orchestrator_on_another_host_is_not_looked_for(doctor: Doctor) -> None:
     found = await doctor.findings(host="elsewhere")
     assert not [finding for finding in found if "the orchestrator" in finding.what]
+
+
+async def test_a_server_of_another_user_is_not_guessed_at(
+    doctor: Doctor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    owner = os.stat(doctor.state_dir).st_uid
+    monkeypatch.setattr("fleetchatd.connectors.tmux.guide.os.getuid", lambda: owner + 1)
+    found = (await doctor.findings())[-1]
+    assert found.level == "warning"
+    assert "another user" in found.what
 
 
 async def test_no_tmux_is_said_with_how_to_get_it(

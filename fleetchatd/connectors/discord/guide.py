@@ -170,8 +170,12 @@ class _Visit:
         yield Finding("error", "Message Content Intent is switched off", remedy)
 
     async def _gateway(self) -> AsyncIterator[Finding]:
-        """How often the bot may still connect ("Get Gateway Bot")."""
+        """Whether the bot may connect, and how often still ("Get Gateway Bot")."""
         terms = terms_of(await self._rest.ask("GET", "/gateway/bot"))
+        # It is another host than the API's. A request that asks for no WebSocket costs nothing.
+        way = await examine_way(terms.url.replace("ws", "http", 1), about="api_url")
+        if way[-1].level == "error":
+            yield replace(way[-1], about=None)
         what = f"the bot may connect {terms.remaining} more times"
         if terms.remaining > FEW_IDENTIFIES:
             yield Finding("ok", what)

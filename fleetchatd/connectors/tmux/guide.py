@@ -10,6 +10,7 @@ import re
 import shutil
 import socket
 from collections.abc import AsyncIterator, Mapping, Sequence
+from pathlib import Path
 
 from fleetchatd.connectors.base import Context
 from fleetchatd.connectors.guide import Finding, Settings
@@ -46,6 +47,10 @@ class TmuxGuide:
         yield locale_finding(os.environ)
         command = settings.get("command") or console_command(context.state_dir)
         yield _command_finding(command)
+        if _is_anothers(context.state_dir):
+            what = "the daemon runs as another user, whose tmux server cannot be seen from here"
+            yield Finding("warning", what, "run this as that user, with the daemon's TMUX_TMPDIR")
+            return
         server = Server(settings.get("socket_name") or context.tmux_socket_name)
         names: list[str] = []
         try:
@@ -95,6 +100,14 @@ def _command_finding(command: Sequence[str]) -> Finding:
         remedy = "install it, or mend connector.tmux.command in the roster"
         return Finding("error", f"cannot find the program of `{shown}`", remedy, "command")
     return Finding("ok", f"`{shown}` can be started")
+
+
+def _is_anothers(state_dir: Path) -> bool:
+    """Whether that is another user's: the service's of the system, say."""
+    try:
+        return os.stat(state_dir).st_uid != os.getuid()
+    except OSError:  # there is none yet
+        return False
 
 
 def _no_server_finding(server: Server, error: TmuxError) -> Finding:
