@@ -97,8 +97,10 @@ async def _ask_for_kind(args: Namespace) -> str:
         raise UsageError(
             f"cannot ask without a terminal; give --connector{rest}, and what it needs"
         )
-    kinds = {kind: kind for kind in registry.kinds()}
-    return await prompts.choose("Where do you want to talk with your orchestrator?", kinds)
+    kinds = dict.fromkeys([registry.DEFAULT_KIND, *registry.kinds()])
+    return await prompts.choose(
+        "Where do you want to talk with your orchestrator?", {kind: kind for kind in kinds}
+    )
 
 
 def _refuse_impossible_room(draft: Draft, args: Namespace) -> None:
@@ -205,9 +207,8 @@ async def _write(draft: Draft, args: Namespace) -> bool:
         await _confirm(draft)
     login = draft.store_login()
     if login is not None:
-        output.write(
-            output.line(f"logged in as {login.who}; stored under {draft.context.state_dir}") + "\n"
-        )
+        stored = f"stored the login of {login.who} under {draft.context.state_dir}"
+        output.write(output.line(stored) + "\n")
     change = change or await _with_room(draft)
     _replace(change)
     return change.needed or login is not None
@@ -231,7 +232,8 @@ async def _confirm(draft: Draft) -> None:
 async def _with_room(draft: Draft) -> Change:
     made = await draft.make_room()
     told = ", ".join(f"{name} {value}" for name, value in made.items())
-    output.write(output.line(f"made a room: {told}") + "\n")
+    invited = ", ".join(draft.invite or ())
+    output.write(output.line(f"made a room: {told}; {invited} must accept the invitation") + "\n")
     try:
         change = _change(draft)
     except FleetchatError as error:

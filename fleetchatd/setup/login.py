@@ -182,7 +182,7 @@ async def _logout(args: Namespace) -> None:
         await account.complete(mine)
         await _end(mine)
     removed = mine.remove()
-    said = f"logged out; removed {mine.path}" if removed else f"nothing is stored in {mine.path}"
+    said = f"removed the login in {mine.path}" if removed else f"nothing is stored in {mine.path}"
     output.write(output.line(said) + "\n")
     left = mine.used()
     if left is not None:
