@@ -6,6 +6,7 @@ export PYTHON
 # The tests install a homeserver. Compiled, it starts twice as fast.
 export UV_COMPILE_BYTECODE := 1
 BIN := .venv/bin
+SITE := build/docs
 # Tests wait for other processes half of the time: three at once keep two processors busy.
 # `make test WORKERS=0` runs them one after the other.
 WORKERS := 3
@@ -16,7 +17,7 @@ help: ## show this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1|\2/p' Makefile | while IFS='|' read -r target what; do \
 	    printf '%-18s%s\n' "$$target" "$$what"; done
 
-run: setup ## the daemon in the foreground, with an echo to talk to
+run: setup ## the daemon in the foreground, and a console in tmux to talk at
 	@tools/run
 
 demo: setup ## a conversation over a real Matrix server, with the daemon killed in the middle
@@ -42,8 +43,8 @@ format: setup ## let ruff rewrite what it can
 	@$(BIN)/ruff format
 
 docs: setup ## the documentation as a site, in build/docs; a warning is an error
-	@$(BIN)/sphinx-build -b html -W --keep-going -n -q -d build/doctrees docs build/docs
-	@echo "build/docs/index.html"
+	@$(BIN)/sphinx-build -b html -W --keep-going -n -q -d $(SITE)-doctrees docs $(SITE)
+	@echo "$(SITE)/index.html"
 
 reference: setup ## write anew what docs/reference takes from the code
 	@$(BIN)/python -m tools.reference

@@ -16,9 +16,6 @@ from fleetchatd.client.errors import ClientError
 # it: `NAME_arguments(parser)` and `NAME(args)`, which returns the exit code. It is imported only
 # when its command is used.
 COMMANDS = {
-    "init": ("setup.init", "set up a connector: asks, verifies, and writes the roster"),
-    "login": ("setup.login", "log in to a chat, and store the login for the daemon"),
-    "logout": ("setup.login", "end the stored login, at the server and here"),
     "send": ("client.send", "send TEXT or standard input; prints the message's id"),
     "read": ("client.events", "print what is pending, then exit"),
     "subscribe": ("client.events", "follow what happens, one line an event"),
@@ -32,9 +29,13 @@ COMMANDS = {
     "unsubscribe": ("client.subscribers", "forget a subscriber"),
     "health": ("client.health", "say how the daemon is; exits 0 ok, 1 degraded, 3 down"),
     "reload": ("client.reload", "have the daemon re-read its roster and secrets"),
+    "console": ("client.console", "the operator's console, for a tmux pane"),
+    "init": ("setup.init", "set up a connector: asks, verifies, and writes the roster"),
+    "login": ("setup.login", "log in to a chat, and store the login for the daemon"),
+    "logout": ("setup.login", "end the stored login, at the server and here"),
     "check": ("setup.check", "say what is set up here and what is wrong; opens no connection"),
     "doctor": ("setup.doctor", "check it all, live: the chat, the room, the daemon"),
-    "console": ("client.console", "the operator's console, for a tmux pane"),
+    "homeserver": ("homeserver.command", "a private Matrix homeserver on this machine"),
     "completion": ("client.completion", "print a completion script for a shell"),
 }
 
