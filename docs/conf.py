@@ -17,11 +17,14 @@ exclude_patterns = ["conf.py"]
 
 html_theme = "furo"
 html_title = "fleetchatd"
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
 html_copy_source = False
 html_show_sphinx = False
 html_show_copyright = False
 
 myst_heading_anchors = 3  # links to headings work as they do on a forge
+smartquotes = False  # what is quoted is typed
 nitpicky = True  # a link that leads nowhere is a warning, and a warning an error
 
 _PART = re.compile(r"^## (.+)$", re.MULTILINE)
