@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator, Sequence
-from typing import ClassVar
 
 from fleetchatd.connectors.base import Context
 from fleetchatd.connectors.guide import Credential, Finding, Login, Settings, Way
@@ -24,8 +23,8 @@ _USER_ID = re.compile(SCHEMA["properties"]["user_id"]["pattern"])
 class MatrixGuide:
     """Helps to set up the Matrix kind."""
 
-    login_settings: ClassVar[Sequence[str]] = ("homeserver_url", "user_id")
-    ways: ClassVar[Sequence[Way]] = ("password", "token")
+    login_settings: Sequence[str] = ("homeserver_url", "user_id")
+    ways: Sequence[Way] = ("password", "token")
 
     async def examine(self, settings: Settings, context: Context) -> AsyncIterator[Finding]:
         """Look at the homeserver, then the login, then the room and who is in it."""
