@@ -29,6 +29,7 @@ OLDEST = (3, 2)
 """The first version of tmux that has all that is used here."""
 
 _NUMBER = re.compile(r"(\d{1,3})\.(\d{1,3})")
+_WHERE = re.compile("^(no server running on|error connecting to) ")
 _SESSION = "#{version}\t#{socket_path}\t#{session_name}"
 
 
@@ -113,7 +114,8 @@ def _is_anothers(state_dir: Path) -> bool:
 def _no_server_finding(server: Server, error: TmuxError) -> Finding:
     reason = one_line(str(error))
     if isinstance(error, NoServerError) and "denied" not in reason:
-        what = f"`{server.shown()}` does not run yet, and is started by the daemon ({reason})"
+        where = _WHERE.sub("", reason).partition(" (")[0]
+        what = f"`{server.shown()}` does not run on {where} yet, and is started by the daemon"
         return Finding("ok", what)
     remedy = "look as the user that the daemon runs as, and with its TMUX_TMPDIR"
     what = f"cannot ask `{server.shown()}`: {reason}"

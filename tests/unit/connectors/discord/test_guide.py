@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import pytest
 
+from fleetchatd.connectors.discord.checkup import place_findings
 from fleetchatd.connectors.discord.connector import DiscordConnector
-from fleetchatd.connectors.discord.guide import DiscordGuide, place_findings
+from fleetchatd.connectors.discord.guide import DiscordGuide
 from fleetchatd.connectors.discord.place import HISTORY, NEEDED, SEND, VIEW, Place
 from fleetchatd.connectors.guide import Credential, Guide, Login, LogsIn, MakesRoom
 from fleetchatd.errors import SetupError
