@@ -81,11 +81,11 @@ def _not_sent(why: str) -> Finding:
 # -- through the daemon --------------------------------------------------------------------------
 
 
-def through_daemon(path: str) -> Finding:
-    """Hand one message to the daemon on that socket, and wait for what becomes of it."""
+def through_daemon(socket_option: str | None) -> Finding:
+    """Hand one message to the daemon that a client with this `--socket` reaches; see its end."""
     draft, began = _draft(), time.monotonic()
     try:
-        message = _post(Client(path), draft)
+        message = _post(Client(socket_option), draft)
     except ConnectionBrokenError as error:
         return _unknown(str(error))
     except ClientError as error:

@@ -48,7 +48,11 @@ def look_at_units() -> Iterator[Finding]:
 def _look_at_units(*, user: bool) -> Iterator[Finding]:
     subject = "units of the user" if user else "units of the system"
     command = "fleetchatd install-units" + (" --user" if user else "")
-    standings = list(install_units.standings(user))
+    try:
+        standings = list(install_units.standings(user))
+    except FleetchatError as error:
+        yield of_error(error, subject, level="warning")
+        return
     if all(standing == "absent" for _, standing in standings):
         yield Finding("ok", f"{subject}: not installed")
         return

@@ -127,7 +127,7 @@ def _socket_troubles(path: Path) -> Iterator[Finding]:
     if not stat.S_ISSOCK(found.st_mode):
         what = f"socket {path}: there is something else of that name, which is no socket"
         yield Finding("error", what, "remove it, or name another with --socket")
-    elif found.st_mode & 0o006:
+    elif found.st_mode & stat.S_IWOTH:
         what = f"socket {path}: everybody may use it"
         yield Finding("error", what, f"chmod o= {shlex.quote(str(path))}")
     elif not os.access(path, os.W_OK):
@@ -137,7 +137,7 @@ def _socket_troubles(path: Path) -> Iterator[Finding]:
 
 def _who_may_use(path: Path) -> str:
     found = path.stat()
-    shared = " and its group" if found.st_mode & 0o060 else ""
+    shared = " and its group" if found.st_mode & stat.S_IWGRP else ""
     return f"{_user(found.st_uid)}{shared}"
 
 

@@ -6,6 +6,7 @@ subscriber that nobody reads, a chat that cannot be reached.
 
 from __future__ import annotations
 
+import errno
 import os
 import shlex
 from collections.abc import Iterator, Mapping
@@ -40,7 +41,7 @@ class Running:
     """A daemon that answers.
 
     Attributes:
-        socket: the path that it answers on.
+        socket: the path that it answers on, as it calls it itself.
         health: what it says of itself, not trusted.
     """
 
@@ -63,7 +64,7 @@ def find_daemon(option: str | None) -> Running | ClientError:
     try:
         with connect(socket_candidates(option)) as connection:
             path = connection.getpeername()
-        answer = Client(path).ask("GET", "/v1/health", accept=(503,), patience_s=PATIENCE_S)
+        answer = Client(option).ask("GET", "/v1/health", accept=(503,), patience_s=PATIENCE_S)
         return Running(path, answer.json())
     except ClientError as error:
         return error
@@ -73,7 +74,9 @@ def look_at_daemon(found: Running | ClientError, roster: Roster | None) -> Itera
     """Whether one runs, and whether it is the one that the rest of what we look at is for."""
     if isinstance(found, NoDaemonError):
         what, _ = told(str(found))
-        yield Finding("warning", what, f"start it with `{_start(roster)}`")
+        denied = os.strerror(errno.EACCES) in what
+        remedy = "become one of those who may use it" if denied else _start(roster)
+        yield Finding("warning", what, remedy)
     elif isinstance(found, ClientError):
         yield of_error(found, "the daemon")
     else:
@@ -84,15 +87,16 @@ def look_at_daemon(found: Running | ClientError, roster: Roster | None) -> Itera
 
 
 def _start(roster: Roster | None) -> str:
-    """The command that starts the daemon on this machine."""
+    """How to start the daemon on this machine."""
     for user, command in ((True, "systemctl --user"), (False, "systemctl")):
         try:
             files = list(install_units.standings(user))
         except (FleetchatError, OSError):
             continue
         if any(path.suffix == ".service" and how != "absent" for path, how in files):
-            return f"{command} start fleetchatd"
-    return "fleetchatd" if roster is None else f"fleetchatd --roster {shlex.quote(roster.path)}"
+            return f"start it with `{command} start fleetchatd`"
+    named = "" if roster is None else f" --roster {shlex.quote(roster.path)}"
+    return f"start it with `fleetchatd{named}`"
 
 
 def _version(running: Running) -> Iterator[Finding]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import socket
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -25,6 +26,17 @@ MATRIX = {
     "room_id": "!abc:example.org",
 }
 TOKEN = {"MATRIX_ACCESS_TOKEN": "syt_secret"}
+
+REFUSE_CONNECTIONS = """
+import os, sys
+
+def refuse(event, _):
+    if event == "socket.connect":
+        print("a connection was opened", file=sys.stderr, flush=True)
+        os._exit(1)
+
+sys.addaudithook(refuse)
+"""
 
 Break = Callable[[Daemon], None]
 
@@ -69,6 +81,20 @@ async def test_a_finding_is_one_aligned_line_and_the_summary_stands_apart(matrix
     assert (code, errors) == (0, f"fleetchat: {out.count('ok       ')} ok, 1 warning, 0 errors\n")
 
 
+async def test_it_opens_no_connection_and_writes_nothing(matrix: Daemon) -> None:
+    matrix.state_dir.rmdir()
+    (matrix.directory / "sitecustomize.py").write_text(REFUSE_CONNECTIONS)
+    env = {"PYTHONPATH": str(matrix.directory), "PYTHONDONTWRITEBYTECODE": "1"}
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(matrix.socket))
+        listening.listen()
+        before = sorted(matrix.directory.rglob("*"))
+        assert (await examine(matrix, "check", **env)).troubles == []
+        assert sorted(matrix.directory.rglob("*")) == before
+        _, _, errors = await run(matrix, "doctor", **env)
+    assert errors == "a connection was opened\n"
+
+
 async def test_what_a_name_holds_cannot_drive_a_terminal(make_daemon: MakeDaemon) -> None:
     made = make_daemon()
     made.state_dir = made.directory / "a\x1b[2J\nerror    b"
@@ -92,6 +118,12 @@ def _journal(daemon: Daemon, content: bytes) -> None:
 
 def _sqlite(version: int) -> bytes:
     return b"SQLite format 3\0" + bytes(44) + version.to_bytes(4) + bytes(36)
+
+
+def _socket(path: Path, mode: int) -> None:
+    with socket.socket(socket.AF_UNIX) as left_over:
+        left_over.bind(str(path))
+    path.chmod(mode)
 
 
 def _as_file(folder: Path) -> None:
@@ -155,6 +187,10 @@ TROUBLES: dict[str, tuple[Break, str, str, str]] = {
     "no socket in the socket's place": (
         lambda daemon: daemon.socket.touch(),
         *("error", "which is no socket", "remove it"),
+    ),
+    "a socket that everybody may use": (
+        lambda daemon: _socket(daemon.socket, 0o666),
+        *("error", "everybody may use it", "chmod o= "),
     ),
     "a socket's path that is too long": (
         lambda daemon: setattr(daemon, "socket", daemon.socket.parent / ("s" * 100)),
