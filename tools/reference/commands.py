@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 
 from fleetchatd.__main__ import _parser
-from fleetchatd.client.main import COMMANDS, build_parser
+from fleetchatd.client.main import build_parser
 from tools.reference.tables import code, table
 
 _SHARED = {"--socket", "--json"}
@@ -21,14 +21,9 @@ def regions() -> dict[str, Callable[[], str]]:
         "fleetchat": partial(_own, client),
         "fleetchatd": partial(_own, daemon),
     }
-    made |= {
-        f"fleetchat {name}": partial(_command, f"fleetchat {name}", parser, COMMANDS[name][1])
-        for name, parser in _subparsers(client)
-    }
-    made |= {
-        f"fleetchatd {name}": partial(_command, f"fleetchatd {name}", parser, _summary(parser))
-        for name, parser in _subparsers(daemon)
-    }
+    for program, parser in (("fleetchat", client), ("fleetchatd", daemon)):
+        for name, summary, one in _subparsers(parser):
+            made[f"{program} {name}"] = partial(_command, f"{program} {name}", summary, one)
     return made
 
 
@@ -36,22 +31,15 @@ def _own(parser: argparse.ArgumentParser) -> str:
     return table(("option", "means"), map(_entry, _actions(parser)))
 
 
-def _command(name: str, parser: argparse.ArgumentParser, summary: str) -> str:
+def _command(name: str, summary: str, parser: argparse.ArgumentParser) -> str:
     """How a command is called, and its table; then the same of the commands below it."""
     below = list(_subparsers(parser))
     own = [one for one in _actions(parser) if not _SHARED & set(one.option_strings)]
-    words = ["|".join(word for word, _ in below), "…"] if below else _usage(own)
-    usage = code(" ".join([name, *words]))
-    parts = [f"{usage}: {summary}\n" if summary else f"{usage}\n"]
-    parts += [rows] if (rows := table(("option", "means"), map(_entry, own))) else []
-    parts += [_command(f"{name} {word}", one, _summary(one)) for word, one in below]
+    words = ["|".join(word for word, *_ in below), "…"] if below else _usage(own)
+    rows = table(("option", "means"), map(_entry, own))
+    parts = [f"{code(' '.join([name, *words]))}: {summary}\n", *([rows] if rows else [])]
+    parts += [_command(f"{name} {word}", what, one) for word, what, one in below]
     return "\n".join(parts)
-
-
-def _summary(parser: argparse.ArgumentParser) -> str:
-    """What it does, as the table of commands would say it."""
-    text = (parser.description or "").rstrip(".")
-    return text[:1].lower() + text[1:]
 
 
 def _usage(actions: Iterable[argparse.Action]) -> Iterable[str]:
@@ -94,7 +82,9 @@ def _actions(parser: argparse.ArgumentParser) -> Iterable[argparse.Action]:
 
 def _subparsers(
     parser: argparse.ArgumentParser,
-) -> Iterable[tuple[str, argparse.ArgumentParser]]:
+) -> Iterable[tuple[str, str, argparse.ArgumentParser]]:
+    """Each command's name, what it does, and its own parser."""
     for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction):
-            yield from action.choices.items()
+            summaries = {one.dest: one.help or "" for one in action._choices_actions}
+            yield from ((name, summaries[name], one) for name, one in action.choices.items())
