@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from fleetchatd.connectors.registry import ENTRY_POINT_GROUP
 from tests.harness.tmux import PROGRAMS, Terminal, Tmux
 
 
@@ -60,6 +61,22 @@ class Home:
     async def terminal(self, tmux: Tmux) -> Terminal:
         """A terminal with a shell in it, for a person; wide enough that nothing wraps."""
         return await tmux.session("person", columns=160, lines=60, env=self.env)
+
+    def write_roster(self, text: str) -> None:
+        """Have a roster already."""
+        self.roster.parent.mkdir(parents=True, exist_ok=True)
+        self.roster.write_bytes(text.encode())
+
+    def install_plug_in(self, kind: str, source: str) -> None:
+        """Have a connector installed, as pip would leave it: the class `Plug` of `source`."""
+        packages = self.directory / "packages"
+        info = packages / f"plug_{kind}-1.0.dist-info"
+        info.mkdir(parents=True)
+        (packages / f"plug_{kind}.py").write_text(source)
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: plug-{kind}\nVersion: 1.0\n")
+        entry = f"[{ENTRY_POINT_GROUP}]\n{kind} = plug_{kind}:Plug\n"
+        (info / "entry_points.txt").write_text(entry)
+        self.env["PYTHONPATH"] = str(packages)
 
     @property
     def _path(self) -> str:

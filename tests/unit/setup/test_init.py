@@ -1,0 +1,100 @@
+"""`fleetchat init` up to the point where a server is asked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from fleetchatd import logs
+from fleetchatd.client.main import main
+
+FLEET = """\
+version: 1
+transport: tmux
+agents:
+  - {name: mos, runtime: claude, class: orchestrator}
+"""
+
+
+@pytest.fixture
+def roster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The roster that `init` would make, in a home with nothing in it."""
+    for name in ("FLEETCHATD_ROSTER", "STATE_DIRECTORY", "XDG_STATE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setattr(logs, "configure", lambda *_: None)  # it is this process's, too
+    return tmp_path / ".config" / "mosaic" / "fleet" / "roster.yaml"
+
+
+def init(command: str) -> int:
+    """Its exit code; a test has no terminal."""
+    try:
+        return main(["init", *command.split()])
+    except SystemExit as stop:  # argparse's
+        return int(stop.code or 0)
+
+
+@pytest.mark.parametrize(
+    ("flags", "told"),
+    [
+        ("", "give --connector, --yes"),
+        ("--connector tmux", "give --yes"),
+        ("--connector matrix", "give --homeserver-url, --user-id, --room-id, --yes"),
+        ("--connector matrix --dry-run --user-id @a:b", "give --homeserver-url, --room-id"),
+        ("--connector matrix --create-room", "give --homeserver-url, --user-id, --invite, --yes"),
+        ("--connector discord --yes", "give --channel-id"),
+        ("--connector tmux --user-id @a:b --yes", "tmux with --user-id: it has no such setting"),
+        ("--connector matrix --user-id me --yes", "--user-id: is not valid (give a Matrix user id"),
+        ("--connector memory --delay-s soon --yes", "--delay-s: is text (give a number of seconds"),
+        ("--connector tmux --session a --session b", "cannot use --session twice"),
+        ("--connector pigeon", "invalid choice: 'pigeon'"),
+        ("--connector tmux --invite @ann:b", "add --create-room"),
+        ("--connector tmux --create-room --invite x", "cannot make a room with tmux"),
+        ("--connector matrix --create-room --dry-run", "cannot make a room with --dry-run"),
+        ("--connector matrix --create-room --invite ann", "--invite: is not valid (give a Matrix"),
+        ("--connector matrix --create-room --room-id !a:b", "leave --room-id out"),
+    ],
+)
+def test_what_is_missing_or_makes_no_sense_is_named_all_at_once(
+    roster: Path, capsys: pytest.CaptureFixture[str], flags: str, told: str
+) -> None:
+    assert init(flags) == 2
+    assert told in capsys.readouterr().err
+    assert not roster.exists()
+
+
+@pytest.mark.parametrize(
+    ("broken", "told"),
+    [
+        ("version: [", "is not YAML"),
+        (FLEET + "connector: {kind: tmux, matrix: {user: x}}\n", "connector.matrix.user: unknown"),
+        (FLEET.replace("mos", "m o"), "agents.0.name"),
+        (FLEET + "connector: {kind: tmux, tmux: {sesion: x}}\n", "did you mean session?"),
+        (FLEET + "connector: {kind: tmux, tmux: {session: 1}}\n", "connector.tmux.session: is a"),
+        (FLEET + "connector: {kind: tmux, tmux: {token: hunter2}}\n", "a secret must not stand"),
+    ],
+)
+def test_a_roster_with_mistakes_is_named_with_its_lines_and_left_alone(
+    roster: Path, capsys: pytest.CaptureFixture[str], broken: str, told: str
+) -> None:
+    roster.parent.mkdir(parents=True)
+    roster.write_text(broken)
+    assert init("--connector tmux --yes") == 1
+    printed = capsys.readouterr()
+    assert told in printed.err
+    assert f"{roster}:" in printed.err
+    assert "hunter2" not in printed.err
+    assert (printed.out, roster.read_text()) == ("", broken)
+
+
+def test_what_an_answer_can_mend_in_the_roster_is_mended(
+    roster: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    roster.parent.mkdir(parents=True)
+    roster.write_text(FLEET + "connector:\n  kind: memory\n  memory:\n    delay_s: soon # not\n")
+    assert init("--delay-s 0.5 --yes") == 0
+    assert roster.read_text().endswith("memory:\n    delay_s: 0.5 # not\n")
+    assert (
+        "nothing can be verified: the connector memory brings no guide" in capsys.readouterr().err
+    )
