@@ -166,9 +166,11 @@ class Api:
 
     def _url(self, path: str) -> URL:
         try:
-            return URL(f"{self.base_url}{path}", encoded=True)
-        except ValueError as error:  # a port above 65535, say
+            url = URL(f"{self.base_url}{path}", encoded=True)
+            _ = url.port  # only now is one above 65535 found out
+        except ValueError as error:
             raise Unreachable(why(error), never_sent=True) from None
+        return url
 
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:

@@ -120,23 +120,25 @@ async def _seen(api: Api, room: Room) -> tuple[Room, Sequence[Any]]:
     if answer is None:
         raise Refused(200, "", "to /sync with something else than an answer to it")
     state = [*answer.state, *answer.timeline]
-    if answer.place is None:
-        state += await _parting(api, room)
     for raw in state:
         room.apply(raw)
     if answer.place == "join":
         room.membership = "join"
+    elif room.membership is None:
+        room.apply(await _parting(api, room))
     return room, state
 
 
-async def _parting(api: Api, room: Room) -> Sequence[Any]:
-    """How we left: a room that we are not in may still tell, and /sync does not."""
+async def _parting(api: Api, room: Room) -> object:
+    """How we left: the room may still tell, and not every `/sync` does."""
     where = path("rooms", room.room_id, "state", "m.room.member", room.me)
     try:
         content = await api.request("GET", where)
     except Refused:
-        return ()
-    return [{"type": "m.room.member", "state_key": room.me, "content": content}]
+        return None
+    if content.get("membership") not in ("leave", "ban"):
+        return None
+    return {"type": "m.room.member", "state_key": room.me, "content": content}
 
 
 async def _creation(api: Api, room_id: str, state: Sequence[Any]) -> Sequence[Any]:
