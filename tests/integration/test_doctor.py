@@ -15,8 +15,10 @@ import pytest
 from fleetchatd.tmux.spool import Spool
 from tests.fakes import faults
 from tests.fakes.calls import Answer, Call
+from tests.fakes.discord.server import FakeDiscord
 from tests.fakes.homeserver import FakeMatrixRoom
 from tests.harness.daemon import Daemon
+from tests.harness.discord import daemon_in_channel
 from tests.harness.examination import Examination, examine
 from tests.harness.fleet import Fleet
 from tests.harness.ports import Port
@@ -264,6 +266,18 @@ async def test_a_round_trip_without_a_daemon_puts_one_message_into_the_room(
     found.finding("round trip: the chat took a message in")
     await _one_test_in(room)
     assert not (daemon.state_dir / "journal.db").exists()
+
+
+async def test_a_round_trip_without_a_daemon_puts_one_message_into_a_discord_channel(
+    make_daemon: MakeDaemon,
+) -> None:
+    async with FakeDiscord() as server:
+        channel = server.furnish()
+        daemon = daemon_in_channel(make_daemon, channel)
+        found = beside(await examine(daemon, "doctor", "--round-trip"), NO_DAEMON)
+        assert (found.code, found.troubles) == (0, [])
+        (text,) = channel.said_by_bot()
+    assert text.startswith("This is a test")
 
 
 async def test_a_round_trip_whose_answer_is_lost_is_an_error_and_still_one_message(

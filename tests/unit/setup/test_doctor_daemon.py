@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from fleetchatd import __version__
+from fleetchatd import __version__, install_units
 from fleetchatd.client.errors import NoDaemonError
 from fleetchatd.connectors.guide import Finding
 from fleetchatd.setup.checks.running import Running, look_at_daemon
@@ -67,12 +68,16 @@ def test_a_health_that_makes_no_sense_breaks_nothing(health: dict[str, Any]) -> 
 @pytest.mark.parametrize(
     ("reason", "remedy"),
     [
-        ("No such file or directory", "start it with `fleetchatd`"),
-        ("Connection refused", "start it with `fleetchatd`"),
+        ("No such file or directory", "start it with `systemctl --user start fleetchatd`"),
+        ("Connection refused", "start it with `systemctl --user start fleetchatd`"),
         ("Permission denied", "become one of those who may use it"),
     ],
 )
-def test_that_there_is_none_is_told_with_what_helps(reason: str, remedy: str) -> None:
+def test_that_there_is_none_is_told_with_what_helps(
+    monkeypatch: pytest.MonkeyPatch, reason: str, remedy: str
+) -> None:
+    units = [(Path("/units/fleetchatd.service"), "current")]
+    monkeypatch.setattr(install_units, "standings", lambda user: units if user else [])
     error = NoDaemonError(f"cannot reach fleetchatd: tried /run/s ({reason}); start it")
     assert list(look_at_daemon(error, None)) == [
         Finding("warning", f"cannot reach fleetchatd: tried /run/s ({reason})", remedy)
