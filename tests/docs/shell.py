@@ -113,6 +113,11 @@ class Newcomer:
 
         await eventually(f"{words!r} from {child.what}", written)
 
+    async def ends(self, child: Child) -> None:
+        """Wait until a program that was left running has ended well."""
+        self._running.remove(child)
+        assert await child.ended() == 0, child.failure("failed")
+
     async def stop(self, child: Child) -> str:
         """Press Ctrl-C where a program was left running; what it has written."""
         self._running.remove(child)

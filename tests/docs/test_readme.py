@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from tests.docs.dialogue import make_a_room, until_it_waits
 from tests.docs.shell import Newcomer
 from tests.harness.documents import tested_blocks
-from tests.harness.rooms import Room
-from tests.harness.rosters import write_roster
+from tests.harness.synapse import Synapse
 from tests.harness.synapse_install import REPOSITORY
 
 
@@ -26,35 +26,34 @@ async def test_make_run_is_a_conversation(newcomer: Newcomer) -> None:
 
 
 async def test_the_quick_start_in_tmux_is_a_conversation(newcomer: Newcomer) -> None:
-    write_roster(newcomer.home / "roster.yaml", None)
-    (typed,) = tested_blocks("test_the_quick_start_in_tmux_is_a_conversation")
-    start, attach, send, read = typed.splitlines()
+    start, attach, talk = tested_blocks("test_the_quick_start_in_tmux_is_a_conversation")
     newcomer.leave_running(start)
     await newcomer.until_well()
-    await newcomer.type(read)  # from now on, there is somebody to speak to
-    pane = await newcomer.terminal(attach)
-    await pane.shows("/help")
-    await newcomer.type(send)
-    await pane.shows("The build is green.")
-    await pane.submit("Then ship it.")
-    await pane.shows("kept")
-    assert "Then ship it." in await newcomer.type(read)
+    console = await newcomer.terminal(attach)
+    await console.shows("/help")
+    orchestrator = await newcomer.terminal(talk)
+    await console.shows("The build is green.")
+    await until_it_waits(newcomer)
+    await console.submit("Then ship it.")
+    await orchestrator.shows("Then ship it.")
 
 
-async def test_the_quick_start_on_matrix_is_a_conversation(newcomer: Newcomer, room: Room) -> None:
-    newcomer.instead = {
-        "https://matrix.example.org": room.synapse.base_url,
-        "@mos:example.org": room.bot.user_id,
-        "!abc:example.org": room.room_id,
-        "MATRIX_ACCESS_TOKEN=…": f"MATRIX_ACCESS_TOKEN={room.bot.access_token}",
-    }
-    start, talk = tested_blocks("test_the_quick_start_on_matrix_is_a_conversation")
+async def test_the_quick_start_on_matrix_is_a_conversation(
+    newcomer: Newcomer, synapse: Synapse
+) -> None:
+    set_up, start, talk = tested_blocks("test_the_quick_start_on_matrix_is_a_conversation")
+    bot, ann = await synapse.register(), await synapse.human()
+    ann = await make_a_room(await newcomer.terminal(set_up), synapse, bot, ann)
     newcomer.leave_running(start)
     await newcomer.until_well()
     send, read, follow, health = talk.splitlines()
-    await newcomer.type(send, read)
-    await room.human.hears("The build is **green**.")
-    await room.human.say("Then ship it.")
-    reader = newcomer.leave_running(follow)
-    await newcomer.writes(reader, "Then ship it.")
-    assert "ok" in await newcomer.type(health)
+    waiting = newcomer.leave_running(send, read)
+    await ann.hears("The build is **green**.")
+    await until_it_waits(newcomer)
+    await ann.say("Then ship it.")
+    await newcomer.writes(waiting, "Then ship it.")
+    await newcomer.ends(waiting)
+    following = newcomer.leave_running(follow)
+    await ann.say("And the docs?")
+    await newcomer.writes(following, "And the docs?")
+    assert "receiving" in await newcomer.type(health)

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 import pytest_asyncio
 
 from fleetchatd.homeserver.install import PYTHON_VARIABLE
+from tests.docs.dialogue import answers, chooses, make_a_room, until_it_waits
 from tests.docs.shell import Newcomer
 from tests.fakes.discord.server import FakeDiscord, FakeDiscordChannel
 from tests.harness import matrix_http
@@ -22,35 +23,6 @@ QUESTION = "The build is **green**. Shall I ship it?"
 SEEN = "Shall I ship it?"
 ANSWER = "Ship it."
 STARS = re.compile(r"\*{8,}")
-
-
-async def until_it_waits(newcomer: Newcomer) -> None:
-    """Wait until somebody reads."""
-
-    async def reads() -> bool:
-        return any(one["connected"] for one in await newcomer.api.subscribers())
-
-    await eventually("somebody who waits for the answer", reads)
-
-
-async def answers(pane: Terminal, question: str, words: str) -> None:
-    """Answer a question once it is asked."""
-    await pane.shows(question)
-    await pane.submit(words)
-
-
-async def chooses(pane: Terminal, question: str, choice: str) -> None:
-    """Move to a choice, and take it."""
-    await pane.shows(question)
-
-    async def reached() -> bool:
-        if f"» {choice}" in await pane.capture():
-            return True
-        await pane.keys("Down")
-        return False
-
-    await eventually(choice, reached, pause_s=0.3)
-    await pane.keys("Enter")
 
 
 async def looks_as_shown(newcomer: Newcomer, pane: Terminal, shown: str) -> None:
@@ -96,18 +68,8 @@ async def test_the_tutorial_for_matrix_ends_in_a_conversation(
         "@ann:example.org": ann.user_id,
     }
     pane = await newcomer.terminal(set_up)
-    await answers(pane, "homeserver_url:", synapse.base_url)
-    await answers(pane, "user_id:", bot.user_id)
-    await chooses(pane, "Log in to the bot's account", "with its password")
-    await answers(pane, "Password:", bot.password)
-    await chooses(pane, "Which room?", "Make a private one")
-    await answers(pane, "Whom to invite?", ann.user_id)
-    await answers(pane, "Make a room, invite", "")
-    wrote = await pane.shows("next: fleetchatd")
+    ann = await make_a_room(pane, synapse, bot, ann)
     await looks_as_shown(newcomer, pane, dialogue)
-    (room_id,) = set(re.findall(r"room_id (![\w-]+)", wrote))
-    ann = ann.in_room(room_id)
-    await ann.join()
     await newcomer.type(look)
     newcomer.leave_running(start)
     await newcomer.until_well()
