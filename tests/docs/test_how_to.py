@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 
 from tests.docs.shell import Newcomer
 from tests.harness.documents import tested_blocks
@@ -14,7 +13,7 @@ from tests.harness.waiting import eventually
 def fleet(newcomer: Newcomer, kind: str | None, **settings: object) -> None:
     """Write the newcomer's roster."""
     roster = newcomer.home / ".config" / "mosaic" / "fleet" / "roster.yaml"
-    roster.parent.mkdir(parents=True)
+    roster.parent.mkdir(parents=True, exist_ok=True)
     write_roster(roster, kind, **settings)
 
 
@@ -60,17 +59,41 @@ async def test_a_damaged_journal_is_rescued_as_the_documents_say(newcomer: Newco
 
 async def test_a_backup_is_a_journal(newcomer: Newcomer) -> None:
     fleet(newcomer, "memory")
-    newcomer.instead["/backup/"] = f"{newcomer.home}/"
+    newcomer.instead["/backup/"] = f"{newcomer.home}/backup/"
+    (newcomer.home / "backup").mkdir()
+    back_up, restore = tested_blocks("test_a_backup_is_a_journal")
+    running = newcomer.leave_running("fleetchatd")
+    await newcomer.until_well()
+    await newcomer.type("fleetchat send --wait 10 'kept'", back_up)
+    await newcomer.type("fleetchat send --wait 10 'said since'")
+    await newcomer.stop(running)
+    await newcomer.type(restore)
     newcomer.leave_running("fleetchatd")
     await newcomer.until_well()
-    await newcomer.type("fleetchat send --wait 10 'kept 1'")
-    await newcomer.type(*tested_blocks("test_a_backup_is_a_journal"))
-    copy = sqlite3.connect(newcomer.home / "journal.db")
-    try:
-        assert copy.execute("PRAGMA integrity_check").fetchone() == ("ok",)
-        assert "kept 1" in "\n".join(copy.iterdump())
-    finally:
-        copy.close()
+    assert [one["text"] for one in await newcomer.api.history()] == ["kept"]
+
+
+async def test_metrics_are_left_for_prometheus(newcomer: Newcomer) -> None:
+    fleet(newcomer, "memory")
+    newcomer.instead["/var/lib/node_exporter"] = str(newcomer.home)
+    newcomer.leave_running("fleetchatd")
+    await newcomer.until_well()
+    await newcomer.type(*tested_blocks("test_metrics_are_left_for_prometheus"))
+    assert "fleetchatd_status 0.0" in (newcomer.home / "fleetchatd.prom").read_text()
+
+
+async def test_a_changed_roster_is_checked_and_reloaded(newcomer: Newcomer) -> None:
+    fleet(newcomer, "memory")
+    newcomer.leave_running("fleetchatd")
+    await newcomer.until_well()
+    fleet(newcomer, "memory", echo=True)
+    await newcomer.type(*tested_blocks("test_a_changed_roster_is_checked_and_reloaded"))
+    await newcomer.type("fleetchat send --wait 10 'hello'")
+
+    async def echoed() -> bool:
+        return "in" in [one["direction"] for one in await newcomer.api.history()]
+
+    await eventually("an echo, which the new roster asks for", echoed)
 
 
 async def test_the_api_is_asked_as_its_reference_says(newcomer: Newcomer) -> None:

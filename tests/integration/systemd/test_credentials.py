@@ -45,6 +45,19 @@ async def test_the_examples_give_the_system_service_its_token(
     assert token not in str(await system.records())
 
 
+async def test_the_systems_daemon_finds_the_login_that_root_has_stored(
+    system: SystemService, fake: FakeMatrixRoom
+) -> None:
+    await system.configure("matrix", **fake.settings)
+    (typed,) = tested_blocks("test_the_systems_daemon_finds_the_login_that_root_has_stored")
+    login, start = typed.splitlines()
+    token = f"printf %s '{fake.bot.access_token}' | {login} --token-stdin"  # no terminal here
+    await system.lab.run("sh", "-ec", f"{token}\n{start}")
+    await system.api.wait_health(lambda health: health["connector"]["authenticated"])
+    owner = "stat -c %U:%a /var/lib/fleetchatd/logins/matrix_access_token.json"
+    assert await system.lab.run("sh", "-c", owner) == "fleetchatd:600\n"
+
+
 async def test_a_users_service_gets_its_token_from_a_file_of_that_user(
     user: UserService, fake: FakeMatrixRoom
 ) -> None:
