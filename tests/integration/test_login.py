@@ -1,0 +1,237 @@
+"""`fleetchat login` and `logout` against real and scripted servers."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from tests.fakes.discord.server import FakeDiscord
+from tests.fakes.homeserver import FakeMatrixRoom
+from tests.harness.home import Done, Home
+from tests.harness.matrix_http import ask, path
+from tests.harness.person import Person
+from tests.harness.rooms import MakeDaemon, Room, StartSynapse
+from tests.harness.tmux import Tmux
+
+NOBODY = "http://127.0.0.1:1"
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    return Home(tmp_path / "h")
+
+
+@pytest_asyncio.fixture
+async def discord() -> AsyncIterator[FakeDiscord]:
+    async with FakeDiscord() as server:
+        yield server
+
+
+def account(room: Room | FakeMatrixRoom) -> list[str]:
+    settings = room.settings
+    return ["--homeserver-url", settings["homeserver_url"], "--user-id", settings["user_id"]]
+
+
+async def log_in(home: Home, room: Room | FakeMatrixRoom, password: str) -> Done:
+    command = ["login", "matrix", "--password-stdin", *account(room)]
+    return await home.run(*command, stdin=f"{password}\n")
+
+
+def stored(home: Home, name: str = "matrix_access_token") -> dict[str, str]:
+    found: dict[str, str] = json.loads(login_file(home, name).read_text())
+    return found
+
+
+def login_file(home: Home, name: str = "matrix_access_token") -> Path:
+    return home.state_dir / "logins" / f"{name}.json"
+
+
+async def whoami(room: Room, token: str) -> int:
+    answer = await ask(room.synapse.base_url, "GET", path("account", "whoami"), token=token)
+    return answer.status
+
+
+async def test_a_password_becomes_a_device_of_ours_that_a_daemon_can_use(
+    home: Home, room: Room, make_daemon: MakeDaemon
+) -> None:
+    daemon = make_daemon(kind="matrix", **room.settings)
+    there = ["--roster", str(daemon.roster), "--state-dir", str(daemon.state_dir)]
+    command = ["login", "matrix", "--password-stdin", *there]
+    done = await home.run(*command, stdin=room.bot.password)
+    assert done.code == 0, done
+    assert f"logged in as {room.bot.user_id}, device " in done.out
+    file = daemon.state_dir / "logins" / "matrix_access_token.json"
+    assert f"stored in {file}" in done.out
+    assert [each.stat().st_mode & 0o777 for each in (daemon.state_dir, file)] == [0o700, 0o600]
+    login = json.loads(file.read_text())
+    assert login["access_token"] not in done.out + done.errors
+    assert room.bot.password not in done.out + done.errors + file.read_text()
+    device = await room.bot_hands.ask("GET", path("devices", login["device_id"]))
+    assert "fleetchat" in device.body["display_name"]
+    await daemon.start()
+    await daemon.api.wait_health(lambda health: health["connector"]["receiving"])
+    again = await home.run(*command, "--socket", str(daemon.socket), stdin=room.bot.password)
+    assert "next: fleetchat reload" in again.out
+    assert (await daemon.api.reload()).status == 200
+    await daemon.api.wait_health(lambda health: health["connector"]["receiving"])
+
+
+async def test_a_server_that_renews_tokens_gives_one_to_renew_with(
+    home: Home, own_synapse: StartSynapse
+) -> None:
+    synapse = await own_synapse(refreshable_access_token_lifetime="5m")
+    bot = await synapse.register()
+    command = ["--homeserver-url", synapse.base_url, "--user-id", bot.user_id]
+    done = await home.run("login", "matrix", "--password-stdin", *command, stdin=bot.password)
+    assert done.code == 0, done
+    assert stored(home)["refresh_token"]
+    assert stored(home)["expires_at"]
+
+
+async def test_what_is_given_is_in_no_list_of_processes(home: Home, fake: FakeMatrixRoom) -> None:
+    hold = fake.server.hold("POST", "*/login")
+    async with asyncio.TaskGroup() as tasks:
+        running = tasks.create_task(log_in(home, fake, fake.bot.password))
+        await hold.reached()
+        shown = everything_that_ps_shows()
+        hold.release()
+    assert fake.bot.user_id in shown
+    assert fake.bot.password not in shown
+    assert running.result().code == 0
+
+
+def everything_that_ps_shows() -> str:
+    shown = []
+    for name in ("cmdline", "environ", "comm"):
+        for file in Path("/proc").glob(f"[0-9]*/{name}"):
+            try:
+                shown.append(file.read_text(errors="replace"))
+            except OSError:
+                continue
+    return "\n".join(shown)
+
+
+async def test_what_is_refused_changes_nothing_that_was_stored(
+    home: Home, fake: FakeMatrixRoom
+) -> None:
+    assert (await log_in(home, fake, fake.bot.password)).code == 0
+    before = login_file(home).read_bytes()
+    wrong = await log_in(home, fake, "hunter2")
+    assert (wrong.code, wrong.out) == (1, "")
+    assert "refuses the password" in wrong.errors
+    assert "hunter2" not in wrong.errors
+    await fake.server.stop()
+    away = await log_in(home, fake, fake.bot.password)
+    assert (away.code, "cannot reach" in away.errors) == (1, True), away
+    assert login_file(home).read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("flags", "stdin", "told"),
+    [
+        ("", b"", "give --password-stdin or --token-stdin, --homeserver-url, --user-id"),
+        ("--password-stdin", b"x", "give --homeserver-url, --user-id"),
+        ("--password-stdin --token-stdin", b"x", "not allowed with"),
+        (f"--password-stdin --homeserver-url {NOBODY} --user-id @a:b", b"\n", "is empty"),
+        (f"--password-stdin --homeserver-url {NOBODY} --user-id @a:b", b"a\nb\n", "one line"),
+        (f"--token-stdin --homeserver-url {NOBODY} --user-id @a:b", b"\xff", "not UTF-8"),
+        (f"--token-stdin --homeserver-url {NOBODY} --user-id @a:b", b"x" * 9999, "longer than"),
+    ],
+)
+async def test_what_cannot_be_used_is_said_before_anybody_is_asked(
+    home: Home, flags: str, stdin: bytes, told: str
+) -> None:
+    done = await home.run("login", "matrix", *flags.split(), stdin=stdin)
+    assert (done.code, told in done.errors) == (2, True), done
+    assert not home.state_dir.exists()
+
+
+async def test_logging_out_ends_the_token_and_twice_is_once(home: Home, room: Room) -> None:
+    assert (await log_in(home, room, room.bot.password)).code == 0
+    token = stored(home)["access_token"]
+    assert await whoami(room, token) == 200
+    done = await home.run("logout", "matrix", *account(room))
+    assert (done.code, f"removed the login in {login_file(home)}" in done.out) == (0, True), done
+    assert await whoami(room, token) == 401
+    again = await home.run("logout", "matrix", env={"MATRIX_ACCESS_TOKEN": "x"})
+    assert (again.code, "nothing is stored" in again.out) == (0, True), again
+    assert "$MATRIX_ACCESS_TOKEN has a secret still" in again.errors
+
+
+async def test_a_login_that_cannot_be_ended_stays_unless_it_is_to_be_forgotten(
+    home: Home, fake: FakeMatrixRoom
+) -> None:
+    assert (await log_in(home, fake, fake.bot.password)).code == 0
+    await fake.server.stop()
+    done = await home.run("logout", "matrix", *account(fake))
+    assert (done.code, "--forget" in done.errors) == (1, True), done
+    unknown = await home.run("logout", "matrix")
+    assert (unknown.code, "give --homeserver-url, --user-id" in unknown.errors) == (2, True)
+    assert stored(home)["access_token"]
+    assert (await home.run("logout", "matrix", "--forget")).code == 0
+    assert not login_file(home).exists()
+
+
+async def test_a_login_that_was_renewed_while_it_was_ended_is_ended_too(
+    home: Home, fake: FakeMatrixRoom
+) -> None:
+    assert (await log_in(home, fake, fake.bot.password)).code == 0
+    hold = fake.server.hold("POST", "*/logout")
+    async with asyncio.TaskGroup() as tasks:
+        running = tasks.create_task(home.run("logout", "matrix", *account(fake)))
+        await hold.reached()
+        renewed = stored(home) | {"access_token": "renewed-by-a-daemon", "refresh_token": None}
+        login_file(home).write_text(json.dumps(renewed))
+        hold.release()
+    assert running.result().code == 0
+    tokens = [call.token for call in fake.server.calls_to("POST", "*/logout")]
+    assert tokens[-1] == "renewed-by-a-daemon"
+    assert not login_file(home).exists()
+
+
+async def test_at_a_terminal_what_is_missing_is_asked_for_and_not_shown(
+    home: Home, tmux: Tmux, fake: FakeMatrixRoom
+) -> None:
+    person = await Person.types(home, tmux, "fleetchat login matrix")
+    await person.answers("? homeserver_url:", fake.settings["homeserver_url"])
+    await person.answers("? user_id:", fake.bot.user_id)
+    await person.chooses("Log in to the bot's account", "with its password")
+    await person.answers("? Password:", fake.bot.password)
+    assert fake.bot.password not in await person.sees_it_end(0)
+    assert stored(home)["access_token"]
+    piped = Person(person.pane)
+    command = " ".join(["fleetchat login matrix --password-stdin", *account(fake)])
+    await piped.pane.submit(f"clear; {command}; echo ended with $?")
+    await piped.answers("Password:", fake.bot.password)
+    assert fake.bot.password not in await piped.sees_it_end(0)
+
+
+async def test_a_discord_bot_logs_in_by_its_token_and_by_nothing_else(
+    home: Home, discord: FakeDiscord
+) -> None:
+    fleet = discord.furnish()
+    command = ["login", "discord", "--api-url", discord.api_url]
+    refused = await home.run(*command, "--token-stdin", stdin="MTIz.wrong.token")
+    assert (refused.code, "refused" in refused.errors) == (1, True), refused
+    no_password = await home.run(*command, "--password-stdin", stdin="x")
+    assert (no_password.code, "use --token-stdin" in no_password.errors) == (2, True)
+    env = {"DISCORD_BOT_TOKEN": "another"}
+    done = await home.run(*command, "--token-stdin", stdin=fleet.bot.token, env=env)
+    assert (done.code, "$DISCORD_BOT_TOKEN comes before" in done.errors) == (0, True), done
+    assert stored(home, "discord_bot_token")["access_token"] == fleet.bot.token
+    assert (await home.run("logout", "discord")).code == 0
+    assert not login_file(home, "discord_bot_token").exists()
+
+
+async def test_somebody_elses_token_is_refused(home: Home, room: Room) -> None:
+    token = room.human.account.access_token
+    command = ["login", "matrix", "--token-stdin", *account(room)]
+    done = await home.run(*command, stdin=token)
+    assert (done.code, room.human.user_id in done.errors) == (1, True), done
+    assert token not in done.errors
+    assert (await home.run(*command, stdin=room.bot.access_token)).code == 0
