@@ -25,6 +25,7 @@ html_show_copyright = False
 
 myst_heading_anchors = 3  # links to headings work as they do on a forge
 smartquotes = False  # what is quoted is typed
+suppress_warnings = ["misc.highlighting_failure"]  # an excerpt with … in it is no whole program
 nitpicky = True  # a link that leads nowhere is a warning, and a warning an error
 
 _PART = re.compile(r"^## (.+)$", re.MULTILINE)

@@ -70,7 +70,7 @@ def _operation(operation: Schema) -> str:
     for place, words in (("query", "Query"), ("header", "Header")):
         keys = [code(one["name"]) for one in operation["parameters"] if one["in"] == place]
         told += [f"{words}: {', '.join(keys)}."] if keys else []
-    told.append(f"Answers {', '.join(operation['responses'])}.")
+    told.append(f"Answers {', '.join(sorted(operation['responses']))}.")
     return " ".join(told)
 
 
