@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import faulthandler
+import os
 import resource
 import sys
 from collections.abc import Sequence
@@ -118,7 +119,7 @@ def _run(options: argparse.Namespace) -> int:
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     _raise_file_limit()
     resolved = Options(
-        roster_path=places.roster_path(options.roster),
+        roster_path=os.path.abspath(places.roster_path(options.roster)),
         socket_path=places.socket_path(options.socket),
         state_dir=places.state_dir(options.state_dir),
         keep_days=options.keep_days,

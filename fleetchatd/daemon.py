@@ -16,7 +16,7 @@ from typing import Any
 
 import structlog
 
-from fleetchatd import metrics, systemd
+from fleetchatd import metrics, places, systemd
 from fleetchatd.api import listener, server
 from fleetchatd.api.service import Service
 from fleetchatd.errors import (
@@ -94,7 +94,7 @@ class Daemon:
         self._roster = load_roster(self._options.roster_path)
         lock = lock_state_dir(self._state_dir)
         try:
-            self._journal = SqliteJournal(self._state_dir / "journal.db")
+            self._journal = SqliteJournal(self._state_dir / places.JOURNAL)
             try:
                 await self._serve()
             finally:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from fleetchatd import __version__
+from fleetchatd import __version__, places
 from fleetchatd.connectors.base import Connector
 from fleetchatd.errors import JournalError
 from fleetchatd.journal.base import Journal, OutboxCounts, Subscriber
@@ -80,6 +80,7 @@ class Observer:
             "journal": {
                 "last_seq": self._journal.last_seq,
                 "size_bytes": self._journal.size_bytes,
+                "path": str(self._state_dir.absolute() / places.JOURNAL),
                 "error": broken,
             },
             "subscribers": [

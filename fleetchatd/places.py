@@ -10,6 +10,9 @@ import os
 SYSTEM_ROSTER = "/etc/fleetchatd/roster.yaml"
 SYSTEM_SOCKET = "/run/fleetchatd/fleetchatd.sock"
 
+JOURNAL = "journal.db"
+"""The journal's file in the state directory."""
+
 
 def roster_path(option: str | None = None) -> str:
     """The roster to load; a place that was named explicitly need not exist yet.

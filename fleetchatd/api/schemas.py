@@ -93,7 +93,9 @@ SCHEMAS: dict[str, Any] = {
             "roster": _object({"path": _STRING, "loaded_at": _STRING, "error": _MAYBE_STRING}),
             "connector": _object(_CONNECTOR),
             "outbox": _object(_OUTBOX),
-            "journal": _object({"last_seq": _COUNT, "size_bytes": _COUNT, "error": _MAYBE_STRING}),
+            "journal": _object(
+                {"last_seq": _COUNT, "size_bytes": _COUNT, "path": _STRING, "error": _MAYBE_STRING}
+            ),
             "subscribers": {"type": "array", "items": _object(_READER)},
         }
     ),

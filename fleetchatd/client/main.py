@@ -115,7 +115,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _add_shared(parser: argparse.ArgumentParser, socket: str | None, json: bool | str) -> None:
     parser.add_argument("--socket", metavar="PATH", default=socket, help="the daemon's socket")
     parser.add_argument(
-        "--json", action="store_true", default=json, help="print the API's JSON, for programs"
+        "--json", action="store_true", default=json, help="print JSON, for programs"
     )
 
 

@@ -73,7 +73,12 @@ async def test_it_has_all_fields_of_the_contract_when_all_is_well(
             "detail": None,
         },
         "outbox": {"queued": 0, "waiting": 0, "oldest_age_s": None, "failed": 0},
-        "journal": {"last_seq": 42, "size_bytes": 90112, "error": None},
+        "journal": {
+            "last_seq": 42,
+            "size_bytes": 90112,
+            "path": f"{tmp_path}/journal.db",
+            "error": None,
+        },
         "subscribers": [],
     }
 

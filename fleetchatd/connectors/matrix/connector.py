@@ -28,6 +28,7 @@ from fleetchatd.connectors.matrix.intake import Intake, ids_of
 from fleetchatd.connectors.matrix.position import Mark, Position
 from fleetchatd.connectors.matrix.reader import Reader
 from fleetchatd.connectors.matrix.room import Room
+from fleetchatd.connectors.matrix.rooms import find_room
 from fleetchatd.connectors.matrix.settings import SCHEMA, SECRETS
 from fleetchatd.connectors.matrix.sync import Answer, parse_answer, sync_path
 from fleetchatd.connectors.untrusted import mapping_of
@@ -231,20 +232,12 @@ class MatrixConnector:
         return self._api
 
     async def _room_id(self, api: Api) -> str:
-        """The room's id, looked up if the roster has an alias ("GET /directory/room")."""
-        if self._place.startswith("!"):
-            return self._place
-        try:
-            answer = await api.request("GET", path("directory", "room", self._place))
-        except Refused as refusal:
-            if refusal.status == 404 and refusal.errcode == "M_NOT_FOUND":
-                raise Unusable(
-                    f"there is no room {self._place}; mend connector.matrix.room_id in the roster"
-                ) from None
-            raise
-        room_id = id_of(answer.get("room_id"))
+        """The room's id, looked up if the roster has an alias."""
+        room_id = self._place if self._place.startswith("!") else await find_room(api, self._place)
         if room_id is None:
-            raise Refused(200, "", f"the lookup of {self._place} gave no room")
+            raise Unusable(
+                f"there is no room {self._place}; mend connector.matrix.room_id in the roster"
+            )
         return room_id
 
     async def _next_answer(self, api: Api, intake: Intake) -> Answer:

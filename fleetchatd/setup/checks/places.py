@@ -16,7 +16,7 @@ from fleetchatd.client.looks import size
 from fleetchatd.connectors.guide import Finding
 from fleetchatd.health import LOW_DISK_BYTES, LOW_DISK_SHARE
 from fleetchatd.journal.schema import MIGRATIONS
-from fleetchatd.places import socket_candidates
+from fleetchatd.places import JOURNAL, socket_candidates
 
 LONGEST_SOCKET_BYTES = 107
 """What a socket's path may have (unix(7), sun_path, less its final zero)."""
@@ -46,7 +46,7 @@ def look_at_state(folder: Path) -> Iterator[Finding]:
     if not troubles:
         yield Finding("ok", f"state directory {folder}: mode 0700, {_free(folder)} free")
     if os.access(folder, os.R_OK | os.X_OK):
-        yield from _look_at_journal(folder / "journal.db")
+        yield from _look_at_journal(folder / JOURNAL)
 
 
 def _rights_of(folder: Path) -> Iterator[Finding]:
