@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import shlex
+from pathlib import Path
 
+from fleetchatd.client import output
 from fleetchatd.client.connection import connect
 from fleetchatd.client.errors import NoDaemonError
+from fleetchatd.errors import SecretError
+from fleetchatd.model import Secret
 from fleetchatd.places import socket_candidates
+from fleetchatd.secrets import read_secret
 
 
 def daemon_answers(socket_option: str | None) -> bool:
@@ -37,3 +42,23 @@ def start_or_reload(
         else ["fleetchatd", *socket, *places]
     )
     return [shlex.join(["fleetchat", *socket, "doctor", *places]), shlex.join(words)]
+
+
+def note_what_outranks(name: str, state_dir: str | Path, stored: Secret) -> None:
+    """Say so if a daemon with our environment would not use what was stored just now.
+
+    Args:
+        name: the secret's.
+        state_dir: where it is stored.
+        stored: the secret itself.
+    """
+    try:
+        used = read_secret(name, state_dir)
+    except SecretError as error:
+        output.note(str(error))
+        return
+    if used.value != stored.value:
+        output.note(
+            f"{used.source} comes before what is stored; remove it where the daemon is started, so"
+            " that it uses this login"
+        )

@@ -12,13 +12,12 @@ from typing import TYPE_CHECKING
 from fleetchatd.client import output
 from fleetchatd.client.errors import ClientError, UsageError
 from fleetchatd.connectors import registry
-from fleetchatd.errors import FleetchatError, RosterError
+from fleetchatd.errors import RosterError
 from fleetchatd.setup import flags
 
 if TYPE_CHECKING:
     from fleetchatd.setup.draft import Draft
     from fleetchatd.setup.look import Look
-    from fleetchatd.setup.roster_file import Change
 
 EXAMPLES = """\
 examples:
@@ -62,10 +61,12 @@ def init(args: Namespace) -> int:
 
 
 async def _init(args: Namespace) -> None:
+    from fleetchatd.setup.writing import write
+
     draft = await _begin(args)
     try:
         await _complete(draft, args)
-        written = await _write(draft, args)
+        written = await write(draft, yes=args.yes, dry_run=args.dry_run)
     finally:
         await draft.forget()
     if written:
@@ -155,8 +156,10 @@ async def _demand(draft: Draft, args: Namespace, look: Look | None) -> None:
         UsageError: something is missing.
         ClientError: it does not work.
     """
+    from fleetchatd.setup.writing import change_of
+
     _demand_flags(draft, args)
-    if draft.invite is None and not _change(draft).needed:
+    if draft.invite is None and not change_of(draft).needed:
         return
     errors = [] if look is None else await look.errors()
     if errors:
@@ -167,6 +170,8 @@ async def _demand(draft: Draft, args: Namespace, look: Look | None) -> None:
 
 
 def _demand_flags(draft: Draft, args: Namespace) -> None:
+    from fleetchatd.setup.writing import change_of
+
     wrong = draft.wrong()
     if wrong:
         raise RosterError([problem.text(draft.present.path) for problem in wrong.values()])
@@ -175,94 +180,13 @@ def _demand_flags(draft: Draft, args: Namespace) -> None:
         draft.have_room_made(args.invite or ())
         lacking = [] if args.invite else ["--invite"]
     lacking = [flags.flag(draft.schema, name) for name in draft.missing()] + lacking
-    writes = bool(lacking) or draft.invite is not None or _change(draft).needed
+    writes = bool(lacking) or draft.invite is not None or change_of(draft).needed
     if writes and not args.yes and not args.dry_run:
         lacking.append("--yes")
     if lacking:
         raise UsageError(
             f"cannot ask without a terminal; give {', '.join(lacking)} (fleetchat init --help)"
         )
-
-
-# -- writing ---------------------------------------------------------------------------------------
-
-
-async def _write(draft: Draft, args: Namespace) -> bool:
-    """Show what changes, and once a person agrees make the room, and write.
-
-    What was made and is not written yet would be lost by a failure, so each step is the last that
-    can fail for its reason: first the login is stored, then the room is made, then the roster
-    names it.
-
-    Returns:
-        Whether anything was written.
-    """
-    _refuse_room_without_login(draft)
-    change = None if draft.invite is not None else _change(draft)
-    if change is not None:
-        _show(change)
-    if args.dry_run:
-        return False
-    if not args.yes and (change is None or change.needed):
-        await _confirm(draft)
-    login = draft.store_login()
-    if login is not None:
-        stored = f"stored the login of {login.who} under {draft.context.state_dir}"
-        output.write(output.line(stored) + "\n")
-    change = change or await _with_room(draft)
-    _replace(change)
-    return change.needed or login is not None
-
-
-def _refuse_room_without_login(draft: Draft) -> None:
-    secret = draft.secret_finding()
-    if draft.invite is not None and secret is not None:
-        raise ClientError(f"cannot make a room: {secret.what}; {secret.remedy}")
-
-
-async def _confirm(draft: Draft) -> None:
-    from fleetchatd.setup import prompts
-
-    room = "" if draft.invite is None else f"Make a room, invite {', '.join(draft.invite)}, and "
-    question = f"{room}write {'it' if room else 'this'} into {draft.present.path}?"
-    if not await prompts.confirm(output.line(question[0].upper() + question[1:])):
-        raise prompts.StoppedError
-
-
-async def _with_room(draft: Draft) -> Change:
-    made = await draft.make_room()
-    told = ", ".join(f"{name} {value}" for name, value in made.items())
-    invited = ", ".join(draft.invite or ())
-    output.write(output.line(f"made a room: {told}; {invited} must accept the invitation") + "\n")
-    try:
-        change = _change(draft)
-    except FleetchatError as error:
-        raise ClientError(f"{error}\nthe room is there already: {told}") from error
-    _show(change)
-    return change
-
-
-def _show(change: Change) -> None:
-    """The diff; for a program as `patch` takes it, for a terminal without what could drive it."""
-    diff = change.diff()
-    output.write(output.text(diff) if output.on_terminal() else diff)
-
-
-def _change(draft: Draft) -> Change:
-    from fleetchatd.setup.roster_file import plan
-
-    return plan(draft.present.path, draft.kind, draft.changes())
-
-
-def _replace(change: Change) -> None:
-    from fleetchatd.setup.roster_file import write
-
-    if not change.needed:
-        output.write(f"nothing to do: {output.line(change.path)} says it already\n")
-        return
-    backup = write(change)
-    old = "" if backup is None else f"; what was there before is in {backup}"
-    output.write(output.line(f"wrote {change.path}{old}") + "\n")
 
 
 def _say_what_next(draft: Draft, args: Namespace) -> None:

@@ -142,10 +142,12 @@ def _demand(mine: Account, lacking: Sequence[str]) -> None:
 
 
 async def _credential(mine: Account, way: Way | None) -> Credential:
-    from fleetchatd.setup import credentials
+    from fleetchatd.setup import credentials, prompts
 
     if way is not None:
         return credentials.read(way)
+    for name in mine.guide.login_settings:
+        prompts.say(f"{name}: {mine.settings[name]}")
     found = await credentials.ask(await credentials.ask_how(mine.guide.ways))
     if found is None:
         raise UsageError("cannot log in with nothing; type it, and press Enter")
@@ -154,15 +156,12 @@ async def _credential(mine: Account, way: Way | None) -> Credential:
 
 def _keep(mine: Account, made: Login) -> None:
     """Store a login, and say so; of the secret itself nothing is said."""
+    from fleetchatd.setup.afterwards import note_what_outranks
+
     mine.store(made.secret)
     device = f", device {made.secret.device_id}" if made.secret.device_id else ""
     output.write(output.line(f"logged in as {made.who}{device}; stored in {mine.path}") + "\n")
-    used = mine.used()
-    if used is not None and used.value != made.secret.value:
-        output.note(
-            f"{used.source} comes before what is stored; remove it where the daemon is started, so"
-            " that it uses this login"
-        )
+    note_what_outranks(mine.secret_name, mine.state_dir, made.secret)
 
 
 # -- logout ----------------------------------------------------------------------------------------

@@ -200,6 +200,7 @@ async def test_at_a_terminal_what_is_missing_is_asked_for_and_not_shown(
     person = await Person.types(home, tmux, "fleetchat login matrix")
     await person.answers("? homeserver_url:", fake.settings["homeserver_url"])
     await person.answers("? user_id:", fake.bot.user_id)
+    await person.reads(f"user_id: {fake.bot.user_id}", times=2)
     await person.chooses("Log in to the bot's account", "with its password")
     await person.answers("? Password:", fake.bot.password)
     assert fake.bot.password not in await person.sees_it_end(0)

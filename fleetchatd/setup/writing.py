@@ -1,0 +1,120 @@
+"""The last step of `fleetchat init`: what is known is shown, agreed to, and written."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from fleetchatd.client import output
+from fleetchatd.client.errors import ClientError
+from fleetchatd.errors import FleetchatError
+from fleetchatd.setup import prompts
+from fleetchatd.setup.afterwards import note_what_outranks
+from fleetchatd.setup.draft import Draft
+from fleetchatd.setup.roster_file import Change, plan
+from fleetchatd.setup.roster_file import write as write_file
+
+
+def change_of(draft: Draft) -> Change:
+    """What is to be changed in the roster.
+
+    Raises:
+        RosterError: the roster cannot be used, or could not with this connector.
+        ConfigError: the file cannot be read, or its text not be edited.
+    """
+    return plan(draft.present.path, draft.kind, draft.changes())
+
+
+async def write(draft: Draft, *, yes: bool, dry_run: bool) -> bool:
+    """Show what changes, and once a person agrees make the room, and write.
+
+    What was made and is not written yet would be lost by a failure, so each step is the last that
+    can fail for its reason: first the login is stored, then the room is made, then the roster
+    names it.
+
+    Args:
+        draft: is complete.
+        yes: a person has agreed already.
+        dry_run: only show what would be written.
+
+    Returns:
+        Whether anything was written.
+
+    Raises:
+        StoppedError: the person does not agree.
+        ClientError: it cannot be written.
+    """
+    _refuse_room_without_login(draft)
+    change = None if draft.invite is not None else change_of(draft)
+    if change is not None:
+        _show(change)
+    if dry_run:
+        return False
+    if change is None or change.needed:
+        _refuse_unwritable(draft.present.path)
+        if not yes:
+            await _confirm(draft)
+    stored = _store_login(draft)
+    change = change or await _with_room(draft)
+    _replace(change)
+    return change.needed or stored
+
+
+def _refuse_unwritable(path: str) -> None:
+    """Refuse before a room is made that no roster would name."""
+    folder = Path(path).resolve().parent
+    while not folder.exists():
+        folder = folder.parent
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise ClientError(f"cannot write {path}: {folder} may not be written to; see to its rights")
+
+
+def _store_login(draft: Draft) -> bool:
+    """Store what a person has logged in with, if they have; whether they have."""
+    login, state_dir = draft.store_login(), draft.context.state_dir
+    if login is None:
+        return False
+    output.write(output.line(f"stored the login of {login.who} under {state_dir}") + "\n")
+    note_what_outranks(draft.secret_names[0], state_dir, login.secret)
+    return True
+
+
+def _refuse_room_without_login(draft: Draft) -> None:
+    secret = draft.secret_finding()
+    if draft.invite is not None and secret is not None:
+        raise ClientError(f"cannot make a room: {secret.what}; {secret.remedy}")
+
+
+async def _confirm(draft: Draft) -> None:
+    room = "" if draft.invite is None else f"Make a room, invite {', '.join(draft.invite)}, and "
+    question = f"{room}write {'it' if room else 'this'} into {draft.present.path}?"
+    if not await prompts.confirm(output.line(question[0].upper() + question[1:])):
+        raise prompts.StoppedError
+
+
+async def _with_room(draft: Draft) -> Change:
+    made = await draft.make_room()
+    told = ", ".join(f"{name} {value}" for name, value in made.items())
+    invited = ", ".join(draft.invite or ())
+    output.write(output.line(f"made a room: {told}; {invited} must accept the invitation") + "\n")
+    try:
+        change = change_of(draft)
+    except FleetchatError as error:
+        raise ClientError(f"{error}\nthe room is there already: {told}") from error
+    _show(change)
+    return change
+
+
+def _show(change: Change) -> None:
+    """The diff; for a program as `patch` takes it, for a terminal without what could drive it."""
+    diff = change.diff()
+    output.write(output.text(diff) if output.on_terminal() else diff)
+
+
+def _replace(change: Change) -> None:
+    if not change.needed:
+        output.write(f"nothing to do: {output.line(change.path)} says it already\n")
+        return
+    backup = write_file(change)
+    old = "" if backup is None else f"; what was there before is in {backup}"
+    output.write(output.line(f"wrote {change.path}{old}") + "\n")
