@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from fleetchatd.client import output
-from fleetchatd.client.errors import ClientError
+from fleetchatd.client.errors import ClientError, ReaderGoneError
 from fleetchatd.errors import FleetchatError
 from fleetchatd.setup import prompts
 from fleetchatd.setup.afterwards import note_what_outranks
@@ -55,8 +56,9 @@ async def write(draft: Draft, *, yes: bool, dry_run: bool) -> bool:
         if not yes:
             await _confirm(draft)
     stored = _store_login(draft)
-    change = change or await _with_room(draft)
-    _replace(change)
+    if change is None:
+        return await _write_with_room(draft)
+    _say(_written(change, write_file(change)))
     return change.needed or stored
 
 
@@ -74,7 +76,7 @@ def _store_login(draft: Draft) -> bool:
     login, state_dir = draft.store_login(), draft.context.state_dir
     if login is None:
         return False
-    output.write(output.line(f"stored the login of {login.who} under {state_dir}") + "\n")
+    _say(output.line(f"stored the login of {login.who} under {state_dir}") + "\n")
     note_what_outranks(draft.secret_names[0], state_dir, login.secret)
     return True
 
@@ -92,29 +94,36 @@ async def _confirm(draft: Draft) -> None:
         raise prompts.StoppedError
 
 
-async def _with_room(draft: Draft) -> Change:
+async def _write_with_room(draft: Draft) -> bool:
     made = await draft.make_room()
-    told = ", ".join(f"{name} {value}" for name, value in made.items())
-    invited = ", ".join(draft.invite or ())
-    output.write(output.line(f"made a room: {told}; {invited} must accept the invitation") + "\n")
+    room = output.line(", ".join(f"{name} {value}" for name, value in made.items()))
+    # Not a word in between, which may fail: the room is lost until the roster names it.
     try:
         change = change_of(draft)
+        backup = write_file(change)
     except FleetchatError as error:
-        raise ClientError(f"{error}\nthe room is there already: {told}") from error
+        raise ClientError(f"{error}\nthe room is there already: {room}") from error
+    invited = output.line(", ".join(draft.invite or ()))
+    _say(f"made a room: {room}; {invited} must accept the invitation\n")
     _show(change)
-    return change
+    _say(_written(change, backup))
+    return True
 
 
 def _show(change: Change) -> None:
     """The diff; for a program as `patch` takes it, for a terminal without what could drive it."""
     diff = change.diff()
-    output.write(output.text(diff) if output.on_terminal() else diff)
+    _say(output.text(diff) if output.on_terminal() else diff)
 
 
-def _replace(change: Change) -> None:
+def _written(change: Change, backup: Path | None) -> str:
     if not change.needed:
-        output.write(f"nothing to do: {output.line(change.path)} says it already\n")
-        return
-    backup = write_file(change)
+        return f"nothing to do: {output.line(change.path)} says it already\n"
     old = "" if backup is None else f"; what was there before is in {backup}"
-    output.write(output.line(f"wrote {change.path}{old}") + "\n")
+    return output.line(f"wrote {change.path}{old}") + "\n"
+
+
+def _say(words: str) -> None:
+    """Say something; that nobody listens any more (`| head`) is no reason to stop halfway."""
+    with suppress(ReaderGoneError):
+        output.write(words)

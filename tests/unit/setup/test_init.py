@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
 
 import pytest
 
 from fleetchatd import logs
 from fleetchatd.client.main import main
+from fleetchatd.roster import load_roster
 
 FLEET = """\
 version: 1
@@ -98,3 +101,14 @@ def test_what_an_answer_can_mend_in_the_roster_is_mended(
     assert (
         "nothing can be verified: the connector memory brings no guide" in capsys.readouterr().err
     )
+
+
+def test_who_reads_only_the_beginning_has_it_written_all_the_same(
+    roster: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "w") as gone:
+        monkeypatch.setattr(sys, "stdout", gone)
+        assert init("--connector memory --yes") == 0
+    assert load_roster(roster).connector_kind == "memory"
