@@ -165,6 +165,7 @@ class Draft:
         assert isinstance(self.guide, LogsIn)
         earlier = stored_login(self.secret_names[0], self.context.state_dir)
         login = await self.guide.login(self.settings, credential, earlier)
+        await self.forget()
         self._held = _Held(login, credential)
         return login
 

@@ -98,7 +98,10 @@ class Interview:
         if wrong is not None:
             prompts.say(f"\nconnector.{draft.kind}.{name} in the roster {wrong.what}")
         earlier = draft.settings.get(name)
-        draft.settings[name] = await ask_setting(draft.kind, draft.schema, name, earlier)
+        answer = await ask_setting(draft.kind, draft.schema, name, earlier)
+        if name in draft.login_settings and answer != earlier:
+            await draft.forget()  # a login that was made here is that of another account
+        draft.settings[name] = answer
 
     async def _ask_for_room(self, name: str) -> None:
         choices = {

@@ -18,7 +18,7 @@ from fleetchatd.connectors.memory import MemoryConnector
 from fleetchatd.errors import SecretError
 from fleetchatd.model import Secret
 from fleetchatd.secrets import read_secret, store_login
-from fleetchatd.setup import credentials, interview
+from fleetchatd.setup import credentials, interview, prompts
 from fleetchatd.setup.draft import Draft
 from fleetchatd.setup.look import Look
 from fleetchatd.setup.present import Present
@@ -163,6 +163,33 @@ async def test_only_errors_about_what_is_known_stand_in_the_way(
     ]
     await look.errors()
     assert capsys.readouterr().err == "error    no such server; try another\n"
+
+
+async def test_another_account_ends_the_login_that_was_made_to_the_first(
+    guide: Guide, draft_of: MakeDraft, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    draft = draft_of({"room": "b"})
+    answers = iter(["first", "password", "x", "second", "later"])
+
+    async def ask(*_: object) -> str:
+        answer = next(answers)
+        if answer == "second":
+            guide.found = []
+        return answer
+
+    async def choose(_: str, steps: Mapping[str, Any]) -> Any:
+        wanted = await ask()
+        if wanted == "password":  # it turns out to be another account's
+            guide.found = [Finding("error", "that is somebody else", "name them", "server")]
+        return next(step for words, step in steps.items() if wanted in words)
+
+    monkeypatch.setattr(prompts, "ask", ask)
+    monkeypatch.setattr(prompts, "ask_hidden", ask)
+    monkeypatch.setattr(prompts, "choose", choose)
+    await interview.Interview(draft, Look(draft, with_oks=False)).run()
+    assert draft.settings == {"room": "b", "server": "second"}
+    assert guide.ended == ["token for x"]
+    assert draft.store_login() is None
 
 
 @given(st.binary(max_size=40))
