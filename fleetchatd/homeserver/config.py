@@ -32,7 +32,6 @@ def settings(
     """
     return {
         "server_name": server_name,
-        "public_baseurl": f"http://{ADDRESS}:{port}/",
         "listeners": [
             {
                 "type": "http",
