@@ -1,6 +1,7 @@
 """The people of each chat: what a person does and sees there, under one roof.
 
-A new connector gets a driver here and its line in `DRIVERS`; the suite then runs on it.
+A new connector gets a driver here and its line in `DRIVERS`; the suite then runs on it. A plug-in
+brings a driver of its own: `pytest tests/contract --driver MODULE:CLASS`.
 """
 
 from __future__ import annotations

@@ -11,12 +11,12 @@ from fleetchatd.connectors import pauses
 from fleetchatd.connectors.base import Splits
 from fleetchatd.errors import SendAmbiguous, SendDeferred
 from fleetchatd.model import Draft, State
-from tests.contract.conftest import BREAKABLE, WITH_EDITS
 from tests.contract.drivers import Driver
 from tests.contract.stage import Stage
 
-breakable = pytest.mark.parametrize("make_driver", BREAKABLE, indirect=True)
-with_edits = pytest.mark.parametrize("make_driver", WITH_EDITS, indirect=True)
+with_edits = pytest.mark.needs("has_edits")
+with_echo = pytest.mark.needs("has_echo")
+breakable = pytest.mark.needs("can_break")
 
 
 @pytest.fixture(autouse=True)
@@ -150,7 +150,7 @@ async def test_a_receiver_waits_for_a_journal_that_cannot_write(
     await stage.until_heard("one", "two", "three")
 
 
-@with_edits
+@with_echo
 async def test_own_messages_are_confirmed_and_are_no_events(stage: Stage, driver: Driver) -> None:
     await stage.receiving()
     confirmed: list[tuple[str, str]] = []
