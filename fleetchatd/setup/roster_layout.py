@@ -151,7 +151,9 @@ class Layout:
     def line_start(self, place: int) -> int | None:
         """Where the line of `place` begins; None if something else is written before it there."""
         before = self.before(place)
-        *above, last = ["", *self.text[before:place].splitlines(keepends=True)]
+        # From its last character on: a block scalar ends with its line break.
+        between = self.text[max(before - 1, 0) : place].splitlines(keepends=True)
+        *above, last = ["", *between]
         if last.endswith(BREAKS):
             return place
         return place - len(last) if len(above) > 1 or before == 0 else None

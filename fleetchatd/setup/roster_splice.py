@@ -66,26 +66,28 @@ def _become_block(draft: Draft, parent: Node, node: Node, new: Mapping[str, Any]
 def _add_entries(draft: Draft, node: Node, entries: Mapping[str, Any]) -> None:
     if node.is_flow:
         words = inline(entries)[1:-1]
-        draft.insert(
-            node.children[-1].end if node.children else node.inside,
-            f", {words}" if node.children else words,
-        )
+        if node.children:
+            draft.insert(node.children[-1].end, f", {words}")
+        else:
+            draft.insert(node.inside, words)
         return
+    place = _place_for_more(draft, node)
     lines = list(block(entries, node.column, _step(node)))
-    at_end = node is draft.layout.root
-    place = _end_of_document(draft) if at_end else draft.below(node.end, node.column)
-    if node.ends_in_block_scalar and not (at_end and draft.text[:place].endswith(BREAKS)):
-        # What comes behind it could take blank lines from it, or add a line break to it.
-        place = draft.line_start(node.children[-2].start)
-    elif at_end and not node.ends_in_block_scalar and draft.text[:place].splitlines()[-1].strip():
+    above = draft.text[:place].splitlines()
+    if node is draft.layout.root and not node.ends_in_block_scalar and above[-1].strip():
         lines.insert(0, "")
     draft.insert_lines(place, lines)
 
 
-def _end_of_document(draft: Draft) -> int:
-    """Behind the last comment, before `...` if that is there."""
-    end = draft.layout.root.end
-    return end + len("".join(draft.layout.behind(end)))
+def _place_for_more(draft: Draft, node: Node) -> int:
+    """Where a block mapping may have more lines: as far below as is safe."""
+    place, is_safe = draft.below(node.end, node.column), not node.ends_in_block_scalar
+    if node is draft.layout.root:  # below the last comment; `...` may follow
+        behind = draft.layout.behind(node.end)
+        place = node.end + len("".join(behind))
+        is_safe = is_safe or behind[-1].endswith(BREAKS) or "#" in behind[-1]
+    # What comes behind a text in lines can take blank lines from it, or add a line break to it.
+    return place if is_safe else draft.line_start(node.children[-2].start)
 
 
 def _step(mapping: Node) -> int:
