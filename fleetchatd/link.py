@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from fleetchatd.logs import hide
 from fleetchatd.model import ConnectorHealth, Secret
 from fleetchatd.outbox import Outbox
 from fleetchatd.roster import Roster
-from fleetchatd.secrets import read_secret, store_login
+from fleetchatd.secrets import exchange, read_secret, store_login
 
 DETACH_GRACE_S = 10.0
 """How long attempts under way may take to end when the connector is let go of, in seconds."""
@@ -68,6 +69,7 @@ class Link:
             state_dir=state_dir,
             secret=self._secret,
             store_secret=self._store_secret,
+            exchange=partial(exchange, state_dir),
             health_changed=changed,
             tmux_socket_name=roster.tmux_socket_name,
             is_sent=lambda remote_id: journal.is_sent(self.connector.target, remote_id),

@@ -5,13 +5,16 @@ No text, representation or exception made here shows a secret's value.
 
 from __future__ import annotations
 
+import asyncio
+import fcntl
 import hashlib
 import json
 import math
 import os
 import re
 import tempfile
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +23,11 @@ from fleetchatd.errors import SecretError
 from fleetchatd.model import Secret
 
 LONGEST_BYTES = 8 * 1024
+
+_EXCHANGE_PAUSE_S = 0.05
+_EXCHANGE_TRIES = 900
+"""Together 45 s, longer than another program's request for a token may take."""
+
 _LONGEST_FILE_BYTES = 4 * LONGEST_BYTES
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _TOKEN = re.compile(rf"[!-~]{{1,{LONGEST_BYTES}}}")
@@ -69,6 +77,37 @@ def store_login(name: str, state_dir: str | Path, secret: Secret) -> None:
         _replace_file(path, json.dumps(_to_json(secret)).encode())
     except OSError as error:
         raise SecretError(f"cannot store the secret {name} in {path}: {error.strerror}") from error
+
+
+@asynccontextmanager
+async def exchange(state_dir: str | Path) -> AsyncIterator[None]:
+    """While a stored login is exchanged for its successor, nobody else exchanges it.
+
+    A server withdraws what came of the first exchange when the same token is exchanged again, so
+    a daemon and `fleetchat doctor` that do it at once could be left with nothing. One that takes
+    too long, stopped with Ctrl-Z perhaps, is not waited for: the daemon needs its token.
+    """
+    try:
+        descriptor = os.open(state_dir, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError:  # there is none yet, so no daemon either; or nothing can be stored there
+        yield
+        return
+    try:
+        for _ in range(_EXCHANGE_TRIES):
+            if _is_locked(descriptor):
+                break
+            await asyncio.sleep(_EXCHANGE_PAUSE_S)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _is_locked(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def remove_login(name: str, state_dir: str | Path) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, Self, runtime_checkable
@@ -44,6 +45,8 @@ class Context:
         tmux_socket_name: the fleet's own tmux server.
         secret: gives a secret by name (`matrix_access_token`); raises `SecretError`.
         store_secret: keeps a refreshed one, which from then on outranks the one it came from.
+        exchange: held while a secret is exchanged for its successor, from reading to storing;
+            other programs with the same secrets wait meanwhile.
         health_changed: to be called after every change of `health()`.
         pauses: the growing pauses between retries, shared by both directions: either one's success
             resets them.
@@ -61,6 +64,7 @@ class Context:
     pauses: Pauses = field(default_factory=Pauses)
     is_sent: Callable[[str], bool] = lambda _: False
     counts: Counter[str] = field(default_factory=Counter)
+    exchange: Callable[[], AbstractAsyncContextManager[None]] = nullcontext
 
 
 class Connector(Protocol):

@@ -6,6 +6,7 @@ import asyncio
 import socket
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -15,7 +16,7 @@ from fleetchatd.connectors.base import Context
 from fleetchatd.errors import FleetchatError, SecretError
 from fleetchatd.model import Secret
 from fleetchatd.roster import DEFAULT_TMUX_SOCKET, ORCHESTRATOR, Roster
-from fleetchatd.secrets import read_secret, store_login
+from fleetchatd.secrets import exchange, read_secret, store_login
 
 T = TypeVar("T")
 
@@ -40,6 +41,7 @@ def context_for(roster: Roster | None, state_dir: str | Path) -> Context:
         state_dir=Path(state_dir),
         secret=secret,
         store_secret=store_secret,
+        exchange=partial(exchange, state_dir),
         health_changed=lambda: None,
         tmux_socket_name=roster.tmux_socket_name if roster else DEFAULT_TMUX_SOCKET,
     )

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
 
-from fleetchatd.connectors.guide import Credential
+from fleetchatd.connectors.guide import Credential, Finding
 from fleetchatd.connectors.matrix.guide import MatrixGuide
 from fleetchatd.errors import SetupError
 from fleetchatd.model import Secret
 from fleetchatd.secrets import read_secret, store_login
+from fleetchatd.setup.context import context_for
 from tests.fakes.homeserver import FakeMatrixRoom
 from tests.harness.daemon import Daemon
 from tests.harness.guides import Kept, amiss, examined
@@ -34,7 +37,10 @@ async def strict(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Syna
     server = Synapse(
         tmp_path_factory.mktemp("strict"),
         refreshable_access_token_lifetime="2s",
-        rc_login={"failed_attempts": {"per_second": 0.01, "burst_count": 1}},
+        rc_login={
+            "failed_attempts": {"per_second": 0.01, "burst_count": 1},
+            "address": {"per_second": 100, "burst_count": 100},
+        },
     )
     try:
         await server.start()
@@ -126,6 +132,23 @@ async def test_an_expired_login_is_renewed_by_looking_at_it_and_ended_by_logging
     assert "M_UNKNOWN_TOKEN" in line
     devices = (await room.bot_hands.ask("GET", path("devices"))).body["devices"]
     assert [device["device_id"] for device in devices] == [room.bot.device_id]
+
+
+async def test_an_expired_login_that_several_look_at_is_renewed_once_for_all(
+    strict: Synapse, make_room: MakeRoom, tmp_path: Path
+) -> None:
+    """Synapse withdraws the first successor when the same token is exchanged again."""
+    room = await make_room(strict)
+    first = await logged_in(room)
+    store_login(TOKEN, tmp_path, first)
+    await _refused(room, first.value)
+
+    async def look() -> list[Finding]:
+        return [found async for found in guide.examine(room.settings, context_for(None, tmp_path))]
+
+    found = await asyncio.gather(*(look() for _ in range(5)))
+    assert [amiss(findings) for findings in found] == [[]] * 5
+    assert await whoami(strict, read_secret(TOKEN, tmp_path, {}).value) == 200
 
 
 async def test_after_too_many_wrong_passwords_it_says_how_long_to_wait(

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import stat
@@ -9,9 +10,10 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from fleetchatd import secrets
 from fleetchatd.errors import SecretError
 from fleetchatd.model import Secret
-from fleetchatd.secrets import login_path, read_secret, remove_login, store_login
+from fleetchatd.secrets import exchange, login_path, read_secret, remove_login, store_login
 
 NAME = "matrix_access_token"
 
@@ -218,3 +220,30 @@ def test_whatever_a_credential_holds_it_is_a_secret_or_a_secret_error(
         return
     assert secret.value.isascii()
     assert secret.value.isprintable()
+
+
+async def test_a_login_is_exchanged_by_one_at_a_time(tmp_path: Path) -> None:
+    order: list[str] = []
+
+    async def work(name: str) -> None:
+        async with exchange(tmp_path):
+            order.append(name)
+            await asyncio.sleep(0)
+            order.append(name)
+
+    await asyncio.gather(work("a"), work("b"))
+    assert order in (["a", "a", "b", "b"], ["b", "b", "a", "a"])
+
+
+async def test_an_exchange_that_hangs_keeps_nobody_from_a_token(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(secrets, "_EXCHANGE_TRIES", 2)
+    async with exchange(tmp_path), exchange(tmp_path):
+        pass
+
+
+async def test_an_exchange_needs_no_state_directory_and_makes_none(tmp_path: Path) -> None:
+    async with exchange(tmp_path / "none"):
+        pass
+    assert os.listdir(tmp_path) == []

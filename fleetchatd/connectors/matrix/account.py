@@ -80,7 +80,7 @@ class Account:
             ApiError: the homeserver could not be asked.
             WrongAccount: there is another token, and it is another account's.
         """
-        async with self._renewing:
+        async with self._renewing, self._context.exchange():
             return api.token != refused or await self._renew(api)
 
     async def _renew(self, api: Api) -> bool:
