@@ -6,18 +6,16 @@ import asyncio
 import hashlib
 import hmac
 import socket
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 from fleetchatd.connectors.matrix.api import Api, ApiError, Refused, path
-from fleetchatd.connectors.matrix.rooms import create_room
-from fleetchatd.errors import FleetchatError, SecretError
+from fleetchatd.connectors.matrix.rooms import create_room, find_room
+from fleetchatd.errors import FleetchatError
 from fleetchatd.homeserver.config import LOG_NAME, SERVER_NAME
 from fleetchatd.homeserver.record import Person, Record
 from fleetchatd.model import Secret
-from fleetchatd.secrets import read_secret
+from fleetchatd.setup.context import stored_login
 
 TOKEN_NAME = "matrix_access_token"  # noqa: S105 - a name
 DEVICE_ID = "FLEETCHATD"
@@ -27,7 +25,7 @@ ROOM_NAME = "Fleet"
 ROOM_ALIAS = "fleet"
 _REGISTER = "/_synapse/admin/v1/register"
 _READY_TIMEOUT_S = 30.0
-_ABANDONED_AFTER_S = 5.0
+_ABANDONED_AFTER_S = 3.0
 _POLL_S = 0.1
 
 
@@ -46,7 +44,7 @@ async def furnish(record: Record, folder: Path, state_dir: Path) -> tuple[Record
         FleetchatError: the homeserver does not do as it is told.
     """
     try:
-        async with _connected(record.base_url) as api:
+        async with Api(record.base_url) as api:
             await _ready(api)
             if record.room_id is None:
                 await _register(api, record.registration_secret, record.operator)
@@ -64,15 +62,6 @@ async def furnish(record: Record, folder: Path, state_dir: Path) -> tuple[Record
             " and run it again"
         ) from error
     return record, secret
-
-
-@asynccontextmanager
-async def _connected(base_url: str) -> AsyncIterator[Api]:
-    api = Api(base_url)
-    try:
-        yield api
-    finally:
-        await api.close()
 
 
 async def _ready(api: Api) -> None:
@@ -110,9 +99,8 @@ async def _register(api: Api, secret: str, person: Person) -> None:
 
 async def _bot_login(api: Api, bot: Person, state_dir: Path) -> Secret:
     """The bot's stored login if the homeserver accepts it, else a new one."""
-    try:
-        stored = read_secret(TOKEN_NAME, state_dir, environ={})
-    except SecretError:
+    stored = stored_login(TOKEN_NAME, state_dir)
+    if stored is None:
         return await _login(api, bot, DEVICE_ID)
     api.token = stored.value
     try:
@@ -147,11 +135,11 @@ async def _room(api: Api, operator: Person) -> str:
     except Refused as refusal:
         if refusal.errcode != "M_ROOM_IN_USE":
             raise
-    directory = path("directory", "room", f"#{ROOM_ALIAS}:{SERVER_NAME}")
-    room_id = str((await api.request("GET", directory)).get("room_id"))
-    if await _joined_soon(api, room_id):
+    alias = f"#{ROOM_ALIAS}:{SERVER_NAME}"
+    room_id = await find_room(api, alias)
+    if room_id is not None and await _joined_soon(api, room_id):
         return room_id
-    await api.request("DELETE", directory)
+    await api.request("DELETE", path("directory", "room", alias))
     return await create_room(api, ROOM_NAME, [operator.user_id], alias=ROOM_ALIAS)
 
 
@@ -172,7 +160,7 @@ async def _seat(api: Api, room_id: str, operator: Person) -> None:
         return
     invitation = {"user_id": operator.user_id}
     await api.request("POST", path("rooms", room_id, "invite"), body=invitation)
-    async with _connected(api.base_url) as hands:
+    async with Api(api.base_url) as hands:
         hands.token = (await _login(hands, operator, None)).value
         await hands.request("POST", path("join", room_id), body={})
         await hands.request("POST", path("logout"), body={})

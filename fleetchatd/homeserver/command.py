@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -50,9 +51,16 @@ def homeserver_arguments(parser: argparse.ArgumentParser) -> None:
 
 def homeserver(args: argparse.Namespace) -> int:
     """Start the homeserver, or stop it."""
+    _leave_out_proxies()
     with refusals():
         state_dir = Path(places.state_dir(args.state_dir)).absolute()
         return _up(args, state_dir) if args.action == "up" else _down(args, state_dir)
+
+
+def _leave_out_proxies() -> None:
+    """Loopback is behind none, whatever the shell's NO_PROXY forgets; passwords go there."""
+    known = os.environ.get("no_proxy") or os.environ.get("NO_PROXY")
+    os.environ["no_proxy"] = f"{known},{config.ADDRESS}" if known else config.ADDRESS
 
 
 def _up(args: argparse.Namespace, state_dir: Path) -> int:
@@ -72,8 +80,8 @@ def _up(args: argparse.Namespace, state_dir: Path) -> int:
             roster_file.write(roster_file.plan(path, KIND, _settings(record, roster)))
     except OSError as error:
         raise FleetchatError(
-            f"cannot start the homeserver: {error.filename}: {error.strerror}; see whose it is, and"
-            " whether it may be written"
+            f"cannot start the homeserver: {error.filename or folder}: {error.strerror}; see whose"
+            " it is, whether it may be written, and whether there is room"
         ) from error
     telling.tell(args, record, path)
     telling.warn_of_another_token(secret, state_dir)
