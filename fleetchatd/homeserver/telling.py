@@ -48,8 +48,9 @@ https://app.element.io, which asks whether it may reach your local network:
   Password     {record.operator.password}
 
 You are {record.operator.user_id} there, and in the room {ROOM_NAME} already.
-{roster} names it, too. Next, start the daemon, and in another terminal say
-something, and read what you have answered in Element:
+The roster names it, too: {roster}
+
+Start the daemon. In another terminal say something, and read what you answer:
 
   fleetchatd{_named(args, "roster", "state_dir")}
   fleetchat send 'Hello.'
