@@ -95,7 +95,11 @@ async def _room(api: Api, settings: Settings, _: Context) -> Sequence[Finding]:
     place = settings.get("room_id")
     if place is None or api.token is None:
         return ()
-    room_id = place if place.startswith("!") else await find_room(api, place)
+    try:
+        room_id = place if place.startswith("!") else await find_room(api, place)
+    except Refused as refusal:  # the alias's own server is down, perhaps, or is none
+        remedy = "try again in a moment, or mend connector.matrix.room_id in the roster"
+        return [finding("error", f"cannot look up room {place}: {refusal}", "room_id", remedy)]
     if room_id is None:
         remedy = "mend connector.matrix.room_id in the roster"
         return [Finding("error", f"there is no room {place}", remedy, "room_id")]

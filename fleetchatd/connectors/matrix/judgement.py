@@ -5,11 +5,11 @@ from __future__ import annotations
 import copy
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
-from fleetchatd.connectors.guide import Finding
+from fleetchatd.connectors.guide import Finding, Level
 from fleetchatd.connectors.matrix.events import id_of
 from fleetchatd.connectors.matrix.power import Power
 from fleetchatd.connectors.matrix.room import Problem, Room
@@ -111,8 +111,9 @@ def standing(room: Room, allowed_senders: Set[str] | None) -> list[Finding]:
     if verdict is not None:
         about = _ABOUT.get(verdict.problem, "room_id")
         return [*found, finding("error", verdict.detail, about, None)]
-    if not found:
-        found.append(Finding("ok", f"{room.me} is in room {room.room_id}"))
+    if found:
+        return found  # an invitation need not tell whether the room is encrypted
+    found.append(Finding("ok", f"{room.me} is in room {room.room_id}"))
     rule, visibility = (one_line(word, 50) for word in room.rules)
     found.append(Finding("ok", f"it is not encrypted; join rule {rule}, history {visibility}"))
     return found
@@ -155,19 +156,29 @@ def people_of(answer: Mapping[str, Any]) -> People:
 
 def company(people: People, me: str, allowed_senders: Set[str] | None) -> list[Finding]:
     """Whether somebody is there to talk with."""
-    others = people.joined - {me}
-    found = [_others(others, people.invited - {me}, me)]
+    others, invited = people.joined - {me}, people.invited - {me}
+    found = [_others(others, invited, me)]
     if allowed_senders is not None:
-        absent = sorted(allowed_senders - others)
-        if absent:
-            what = f"allowed_senders names who is not there to speak: {named(absent)}"
-            remedy = "invite them to the room, or mend connector.matrix.allowed_senders"
-            found.append(Finding("warning", what, remedy, "allowed_senders"))
-        else:
-            found.append(
-                Finding("ok", f"may speak, and is there: {named(sorted(allowed_senders))}")
-            )
+        found += _heard(allowed_senders, others, invited, me)
     return found
+
+
+def _heard(
+    allowed_senders: Set[str], others: Set[str], invited: Set[str], me: str
+) -> Iterator[Finding]:
+    about, key = "allowed_senders", "connector.matrix.allowed_senders"
+    if heard := allowed_senders & others:
+        yield Finding("ok", f"may speak, and is there: {named(sorted(heard))}")
+    if (expected := allowed_senders & invited) and others:  # told already where nobody is there
+        what = f"may speak, and has not come yet: {named(sorted(expected))}"
+        yield Finding("warning", what, f"accept the invitation as {named(sorted(expected))}")
+    if absent := allowed_senders - others - invited - {me}:
+        what = f"allowed_senders names who is not there to speak: {named(sorted(absent))}"
+        yield Finding("warning", what, f"invite them to the room, or mend {key}", about)
+    if me in allowed_senders:
+        level: Level = "warning" if allowed_senders - {me} else "error"
+        what = f"allowed_senders names {me}, the orchestrator itself, which is never listened to"
+        yield Finding(level, what, f"put the operator's account into {key}", about)
 
 
 def _others(others: Set[str], invited: Set[str], me: str) -> Finding:
@@ -176,7 +187,10 @@ def _others(others: Set[str], invited: Set[str], me: str) -> Finding:
     what = f"nobody is in the room but {me}"
     if invited:
         return Finding("warning", what, f"accept the invitation as {named(sorted(invited))}")
-    remedy = "join it as the operator, or make a room: fleetchat init --create-room --invite ID"
+    remedy = (
+        "join it as the operator, or take connector.matrix.room_id out of the roster and make a"
+        " room with `fleetchat init --create-room --invite ID`"
+    )
     return Finding("warning", what, remedy, "room_id")
 
 

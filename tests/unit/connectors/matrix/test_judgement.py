@@ -12,6 +12,7 @@ from fleetchatd.connectors.guide import Finding
 from fleetchatd.connectors.matrix import judgement
 from fleetchatd.connectors.matrix.judgement import People
 from fleetchatd.connectors.matrix.room import Room
+from tests.harness.guides import amiss
 from tests.unit.connectors.matrix.test_power import JSON
 
 ME, ANN, BEN = "@mos:fleet.test", "@ann:fleet.test", "@ben:fleet.test"
@@ -89,7 +90,7 @@ def test_where_elements_tokens_last_for_minutes_another_is_asked_for(mark: str) 
         ([member(ME, "join"), rule("public")], {ANN}, ["ok", "ok"]),
         ([member(ME, "join"), rule("public")], None, ["error allowed_senders"]),
         ([member(ME, "join"), ENCRYPTED], None, ["error room_id"]),
-        ([member(ME, "invite")], None, ["ok", "ok"]),
+        ([member(ME, "invite")], None, ["ok"]),  # not that it is not encrypted
         ([member(ME, "invite"), rule("public")], None, ["ok", "error allowed_senders"]),
         ([member(ME, "invite"), ENCRYPTED], None, ["ok", "error room_id"]),
         ([], None, ["error room_id"]),
@@ -119,8 +120,24 @@ def test_a_warning_comes_if_and_only_if_somebody_is_missed(
     found = judgement.company(People(joined, invited - joined), ME, allowed)
     warned = [one.level == "warning" for one in found]
     alone = not joined - {ME}
-    assert warned == [alone] + ([] if allowed is None else [not allowed <= joined])
+    assert warned[0] == alone
+    missed = bool((allowed or set()) - joined - (invited if alone else set()))
+    assert any(warned[1:]) == missed
     assert all(map(sound, found))
+
+
+def test_who_is_invited_is_told_to_accept_and_nobody_to_invite_them_again() -> None:
+    found = judgement.company(People(frozenset({ME, BEN}), frozenset({ANN})), ME, {ANN})
+    (line,) = amiss(found)
+    assert line.endswith(f"-> accept the invitation as {ANN} [None]")
+
+
+@pytest.mark.parametrize(("allowed", "level"), [({ME, ANN}, "warning"), ({ME}, "error")])
+def test_that_the_orchestrator_does_not_listen_to_itself_is_told(
+    allowed: set[str], level: str
+) -> None:
+    (line,) = amiss(judgement.company(People(frozenset({ME, ANN}), frozenset()), ME, allowed))
+    assert line.startswith(f"{level} allowed_senders names {ME}, the orchestrator itself")
 
 
 def test_of_many_people_the_first_are_named_and_the_others_counted() -> None:
