@@ -224,6 +224,20 @@ def test_what_is_defined_elsewhere_is_written_out_and_its_source_stays() -> None
         assert "# c" not in block or "# c" in edited(head + HEAD + block)
 
 
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("*people # c", "['@a:x', '@c:x'] # c"),
+        ("\n    - *ann # c\n    - &b '@b:x'", "\n    - *ann # c\n    - &b '@c:x'"),
+        ("[*ann , '@b:x', '@c:x']", "[*ann , '@c:x']"),
+    ],
+)
+def test_an_alias_stays_where_what_it_says_stays(before: str, after: str) -> None:
+    head = "people: &people [&ann '@a:x']\n" + HEAD + "connector:\n  kind: matrix\n  matrix:\n"
+    text, expected = (f"{head}    allowed_senders: {words}\n" for words in (before, after))
+    assert edited(text, settings={"allowed_senders": ["@a:x", "@c:x"]}) == expected
+
+
 def test_an_anchor_outlives_the_value_that_is_replaced_behind_it() -> None:
     text = f"{HEAD}connector: &c # c\n  kind: &k !!str tmux # k\n  matrix: &m\nz: [*m]\n"
     assert edited(text, "memory", {}) == (
