@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import os
 import socket
 import ssl
@@ -15,16 +16,29 @@ from fleetchatd.connectors.untrusted import one_line
 
 
 def proxy_for(url: str) -> str | None:
-    """The proxy that the environment names for `url` (`HTTPS_PROXY`, `NO_PROXY`)."""
+    """The proxy that the environment names for `url` (`HTTPS_PROXY`, `NO_PROXY`).
+
+    None for plain http on loopback: that is this machine, and what is said there goes no further.
+    """
     try:
         parts = urlsplit(url)
     except ValueError:  # whoever asks it will be told so
         return None
     if not parts.hostname or proxy_bypass(parts.netloc):
         return None
+    if parts.scheme == "http" and on_loopback(parts.hostname):
+        return None
     proxies = getproxies()
     proxy = proxies.get(parts.scheme) or proxies.get("all")
     return proxy if proxy is None or "://" in proxy else f"http://{proxy}"
+
+
+def on_loopback(host: str) -> bool:
+    """Whether a host is this machine itself."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def why(error: BaseException) -> str:

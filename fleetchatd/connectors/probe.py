@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import email.utils
-import ipaddress
 import math
 import ssl
 import time
@@ -15,7 +14,7 @@ from urllib.parse import urlsplit
 import aiohttp
 
 from fleetchatd.connectors.guide import Finding, Level
-from fleetchatd.connectors.network import proxy_for, why
+from fleetchatd.connectors.network import on_loopback, proxy_for, why
 from fleetchatd.connectors.untrusted import mapping_of
 
 TIMEOUT_S = 15.0
@@ -90,7 +89,7 @@ def _proxy(url: str) -> Sequence[Finding]:
 def _connection(url: str, valid_until: float | None, now: float, about: str) -> Sequence[Finding]:
     where = _origin(url)
     if url.startswith("http:"):
-        if _is_loopback(urlsplit(url).hostname or ""):
+        if on_loopback(urlsplit(url).hostname or ""):
             return (Finding("ok", f"{where} answers"),)
         what = f"{where} answers, unencrypted: the secret and all messages can be read on the way"
         return (Finding("warning", what, f"use https:// in {about} in the roster", about),)
@@ -101,13 +100,6 @@ def _connection(url: str, valid_until: float | None, now: float, about: str) -> 
     if valid_until - now > CERTIFICATE_ENDS_SOON_S:
         return (Finding("ok", what),)
     return (Finding("warning", what, "have its administrator renew it before that day"),)
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _clock(ahead_s: float | None) -> Sequence[Finding]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -51,16 +50,9 @@ def homeserver_arguments(parser: argparse.ArgumentParser) -> None:
 
 def homeserver(args: argparse.Namespace) -> int:
     """Start the homeserver, or stop it."""
-    _leave_out_proxies()
     with refusals():
         state_dir = Path(places.state_dir(args.state_dir)).absolute()
         return _up(args, state_dir) if args.action == "up" else _down(args, state_dir)
-
-
-def _leave_out_proxies() -> None:
-    """Loopback is behind none, whatever the shell's NO_PROXY forgets; passwords go there."""
-    known = os.environ.get("no_proxy") or os.environ.get("NO_PROXY")
-    os.environ["no_proxy"] = f"{known},{config.ADDRESS}" if known else config.ADDRESS
 
 
 def _up(args: argparse.Namespace, state_dir: Path) -> int:

@@ -182,6 +182,9 @@ async def test_what_a_server_writes_moves_no_cursor(api: Api, fake: FakeMatrixRo
         ("https://h.test", {"https_proxy": "p:1"}, "http://p:1"),
         ("https://h.test", {"ALL_PROXY": "http://p:1"}, "http://p:1"),
         ("http://h.test", {"HTTPS_PROXY": "http://p:1"}, None),
+        ("http://h.test", {"http_proxy": "http://p:1"}, "http://p:1"),
+        ("http://127.0.0.1:8008", {"http_proxy": "http://p:1"}, None),  # never leaves the machine
+        ("http://[::1]:8008", {"ALL_PROXY": "http://p:1"}, None),
         ("https://h.test", {"HTTPS_PROXY": "http://p:1", "NO_PROXY": "h.test"}, None),
         ("https://a.h.test", {"HTTPS_PROXY": "http://p:1", "NO_PROXY": ".h.test"}, None),
         ("https://h.test:8448", {"HTTPS_PROXY": "http://p:1", "NO_PROXY": "h.test:8448"}, None),
