@@ -40,20 +40,26 @@ def with_connector(raw: bytes | None, kind: str, settings: Mapping[str, Any]) ->
     """
     before = _NEW_ROSTER if raw is None else raw
     values = _values(before)
-    connector = values.get("connector")
-    connector = connector if isinstance(connector, dict) else {}
-    own = connector.get(kind)
-    own = (own if isinstance(own, dict) else {}) | dict(settings)
-    wanted = values | {"connector": connector | {"kind": kind} | ({kind: own} if own else {})}
-    if exactly(values) == exactly(wanted):
-        return before
     try:
-        return _checked(before, values, wanted)
+        wanted = values | {"connector": _wanted(values.get("connector"), kind, settings)}
+        return before if exactly(values) == exactly(wanted) else _checked(before, values, wanted)
     except CannotEdit as error:
         lines = block({"connector": {"kind": kind} | ({kind: settings} if settings else {})}, 0, 2)
         raise ConfigError(
             f"cannot edit the roster: {error}; put this into it by hand:\n" + "\n".join(lines)
         ) from error
+
+
+def _wanted(connector: object, kind: str, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """What the block shall say."""
+    connector = {} if connector is None else connector
+    if not isinstance(connector, dict):
+        raise CannotEdit("what stands at connector is not a mapping")
+    own = connector.get(kind)
+    own = {} if own is None else own
+    if not isinstance(own, dict):
+        raise CannotEdit(f"what stands at connector.{kind} is not a mapping")
+    return connector | {"kind": kind} | ({kind: own | dict(settings)} if own or settings else {})
 
 
 def _values(raw: bytes) -> dict[str, Any]:

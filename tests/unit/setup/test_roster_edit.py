@@ -272,6 +272,8 @@ def test_what_cannot_be_edited_without_damage_is_refused_with_the_block_to_write
         (f"{HEAD}connector:\n\tkind: tmux\n", "roster:5: is not YAML: "),
         (f"{HEAD}---\n{HEAD}", "roster:4: is not YAML: "),
         ("# nothing\n", "roster:1: is empty"),
+        (f"{HEAD}connector: tmux\n", "what stands at connector is not a mapping; put this"),
+        (f"{HEAD}connector: {{matrix: [x]}}\n", "what stands at connector.matrix is not a mapping"),
         ("- a\n", "it is not a mapping; begin it with `version: 1`"),
     ],
 )

@@ -157,7 +157,7 @@ def edited(raw: bytes, kind: str, own: dict[str, Any]) -> bytes:
     new = with_connector(raw, kind, own)
     wanted = read_text(raw).values
     connector = wanted.get("connector") or {}
-    wanted["connector"] = connector | {"kind": kind, kind: connector.get(kind, {}) | own}
+    wanted["connector"] = connector | {"kind": kind, kind: (connector.get(kind) or {}) | own}
     assert read_text(new).values == wanted
     assert with_connector(new, kind, own) == new
     return new
