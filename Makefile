@@ -11,7 +11,7 @@ SITE := build/docs
 # `make test WORKERS=0` runs them one after the other.
 WORKERS := 3
 
-.PHONY: help run demo test test-long bench lint format docs reference man setup clean
+.PHONY: help run demo test test-programs test-long bench lint format docs reference man setup clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1|\2/p' Makefile | while IFS='|' read -r target what; do \
@@ -23,8 +23,11 @@ run: setup ## the daemon in the foreground, and a console in tmux to talk at
 demo: setup ## a conversation over a real Matrix server, with the daemon killed in the middle
 	@$(BIN)/python -u -m tools.demo
 
-test: lint ## everything that must hold before a commit, within 15 minutes
+test: lint test-programs ## everything that must hold before a commit, within 15 minutes
 	@$(BIN)/pytest -m "not long" --numprocesses $(WORKERS) --dist worksteal --max-worker-restart 0
+
+test-programs:
+	@tools/setup-tests
 
 test-long: test ## all of it: the soaks and the full crash runs too
 	@$(BIN)/pytest -m long
