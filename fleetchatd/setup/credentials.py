@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from getpass import getpass
 
 from fleetchatd.client.errors import UsageError
@@ -39,14 +41,25 @@ def read(way: Way) -> Credential:
     if sys.stdin is None:  # the shell's `<&-`
         raise _unusable(way, "standard input is closed")
     try:
-        if sys.stdin.isatty():  # where it would be shown as it is typed
-            return Credential(way, _line(way, getpass(f"{way.capitalize()}: ").encode()))
-        raw = sys.stdin.buffer.read(LONGEST_BYTES + 1)
+        with _interruptible():
+            if sys.stdin.isatty():  # where it would be shown as it is typed
+                return Credential(way, _line(way, getpass(f"{way.capitalize()}: ").encode()))
+            raw = sys.stdin.buffer.read(LONGEST_BYTES + 1)
     except EOFError:
         raise prompts.StoppedError from None
     except OSError as error:
         raise _unusable(way, f"standard input cannot be read: {error.strerror}") from None
     return Credential(way, _line(way, raw))
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Let Ctrl-C end a read: asyncio would tell only its loop, which waits for us meanwhile."""
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, handler)
 
 
 def _line(way: Way, raw: bytes) -> str:

@@ -236,3 +236,12 @@ async def test_somebody_elses_token_is_refused(home: Home, room: Room) -> None:
     assert (done.code, room.human.user_id in done.errors) == (1, True), done
     assert token not in done.errors
     assert (await home.run(*command, stdin=room.bot.access_token)).code == 0
+
+
+async def test_ctrl_c_at_the_question_for_a_password_ends_it_at_once(
+    home: Home, tmux: Tmux
+) -> None:
+    command = f"login matrix --password-stdin --homeserver-url {NOBODY} --user-id @a:b"
+    person = await Person.types(home, tmux, f"fleetchat {command}")
+    await person.presses("Password:", "C-c")
+    await person.sees_it_end(130)
