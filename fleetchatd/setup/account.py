@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
 from argparse import Namespace
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,12 +14,15 @@ from typing import Any
 from fleetchatd import places
 from fleetchatd.client.errors import ClientError
 from fleetchatd.connectors import registry
-from fleetchatd.connectors.guide import LogsIn
-from fleetchatd.errors import SecretError
+from fleetchatd.connectors.guide import Credential, Login, LogsIn
+from fleetchatd.errors import SecretError, SetupError
 from fleetchatd.model import Secret
 from fleetchatd.secrets import login_path, read_secret, remove_login, store_login
 from fleetchatd.setup import answers, flags, present
-from fleetchatd.setup.context import stored_login
+from fleetchatd.setup.context import refuse_unwritable, stored_login
+
+LOGOUT_MOST_S = 5.0
+"""How long a person waits for the end of a login that nobody needs any more, in seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +53,20 @@ class Account:
         """The settings that must still be known."""
         return [name for name in self.guide.login_settings if name not in self.settings]
 
+    def is_stored(self) -> bool:
+        """Whether something is stored, good or not.
+
+        Raises:
+            SecretError: that cannot be seen.
+        """
+        try:
+            os.lstat(self.path)
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        except OSError as error:
+            raise SecretError(f"cannot look at {self.path}: {error.strerror}") from error
+        return True
+
     def read(self) -> Secret:
         """What is stored.
 
@@ -58,13 +79,28 @@ class Account:
         """What is stored; None if that is nothing to go by."""
         return stored_login(self.secret_name, self.state_dir)
 
-    def store(self, secret: Secret) -> None:
-        """Store it in place of what is there.
+    async def log_in(self, credential: Credential) -> Login:
+        """Have the chat accept the credential, and store the login in place of what is there.
 
         Raises:
+            SetupError: it is refused; what was stored stays.
             SecretError: it cannot be stored.
         """
-        store_login(self.secret_name, self.state_dir, secret)
+        login = await self.guide.login(self.settings, credential, self.stored())
+        try:
+            store_login(self.secret_name, self.state_dir, login.secret)
+        except SecretError:
+            await abandon(login, credential, self.guide, self.settings)
+            raise
+        return login
+
+    def refuse_unwritable(self) -> None:
+        """Refuse before anybody proves anything whose outcome could not be stored.
+
+        Raises:
+            ClientError: it could not.
+        """
+        refuse_unwritable(self.path)
 
     def remove(self) -> bool:
         """Remove what is stored; whether there was something."""
@@ -99,6 +135,20 @@ def of(args: Namespace) -> Account:
     settings = present.read(present.find(args.roster)).settings(args.kind) | given
     state_dir = places.state_dir(args.state_dir)
     return Account(args.kind, guide, settings, schema, secret_name, state_dir)
+
+
+async def abandon(
+    login: Login, credential: Credential, guide: LogsIn, settings: Mapping[str, Any]
+) -> None:
+    """End a login that was made here and that nobody will know of.
+
+    A token that was given is somebody's already, and stays.
+    """
+    if credential.way == "token":
+        return
+    with suppress(SetupError, TimeoutError):
+        async with asyncio.timeout(LOGOUT_MOST_S):
+            await guide.logout(settings, login.secret)
 
 
 async def complete(account: Account) -> None:

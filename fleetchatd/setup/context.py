@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
@@ -53,6 +54,19 @@ def stored_login(name: str, state_dir: str | Path) -> Secret | None:
         return read_secret(name, state_dir, {})
     except SecretError:
         return None
+
+
+def refuse_unwritable(path: str | Path) -> None:
+    """Refuse while nothing is lost by it; what shows only in writing (a full disk) is told then.
+
+    Raises:
+        ClientError: nothing can be written there.
+    """
+    folder = os.path.dirname(os.path.realpath(path))
+    while not os.path.exists(folder):
+        folder = os.path.dirname(folder)
+    if not os.path.isdir(folder) or not os.access(folder, os.W_OK | os.X_OK):
+        raise ClientError(f"cannot write {path}: {folder} may not be written to; see to its rights")
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:

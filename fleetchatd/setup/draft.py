@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,16 +17,14 @@ from fleetchatd.connectors.guide import (
     MakesRoom,
     Settings,
 )
-from fleetchatd.errors import SecretError, SetupError
+from fleetchatd.errors import SecretError
 from fleetchatd.model import Secret
 from fleetchatd.roster_text import Problem
 from fleetchatd.setup import flags
+from fleetchatd.setup.account import abandon
 from fleetchatd.setup.context import context_for, stored_login
 from fleetchatd.setup.findings import told
 from fleetchatd.setup.present import Present
-
-LOGOUT_MOST_S = 5.0
-"""How long a person who has stopped waits for the end of a login that nobody needs any more."""
 
 
 @dataclass(slots=True)
@@ -177,21 +173,16 @@ class Draft:
         """
         if self._held is None:
             return None
-        login, self._held = self._held.login, None
+        login = self._held.login
         self._stored.store_secret(self.secret_names[0], login.secret)
+        self._held = None
         return login
 
     async def forget(self) -> None:
-        """End a login that was made here and never stored.
-
-        A token that was given is somebody's already, and stays.
-        """
+        """End a login that was made here and never stored."""
         held, self._held = self._held, None
-        if held is None or held.credential.way == "token" or not isinstance(self.guide, LogsIn):
-            return
-        with suppress(SetupError, TimeoutError):
-            async with asyncio.timeout(LOGOUT_MOST_S):
-                await self.guide.logout(self.settings, held.login.secret)
+        if held is not None and isinstance(self.guide, LogsIn):
+            await abandon(held.login, held.credential, self.guide, self.settings)
 
     def _secret(self, name: str) -> Secret:
         if self._held is not None and name == self.secret_names[0]:

@@ -99,9 +99,9 @@ async def _login(args: Namespace) -> None:
     mine = account.of(args)
     way = _way(args, mine)
     _demand(mine, [] if way is not None else [_flags_of(mine.guide.ways)])
+    mine.refuse_unwritable()
     await account.complete(mine)
-    credential = await _credential(mine, way)
-    _keep(mine, await mine.guide.login(mine.settings, credential, mine.stored()))
+    _tell(mine, await mine.log_in(await _credential(mine, way)))
     if daemon_answers(args.socket):
         output.write("next: fleetchat reload\n")
 
@@ -154,11 +154,10 @@ async def _credential(mine: Account, way: Way | None) -> Credential:
     return found
 
 
-def _keep(mine: Account, made: Login) -> None:
-    """Store a login, and say so; of the secret itself nothing is said."""
+def _tell(mine: Account, made: Login) -> None:
+    """Say what was stored; of the secret itself nothing is said."""
     from fleetchatd.setup.afterwards import note_what_outranks
 
-    mine.store(made.secret)
     device = f", device {made.secret.device_id}" if made.secret.device_id else ""
     output.write(output.line(f"logged in as {made.who}{device}; stored in {mine.path}") + "\n")
     note_what_outranks(mine.secret_name, mine.state_dir, made.secret)
@@ -176,7 +175,7 @@ async def _logout(args: Namespace) -> None:
     from fleetchatd.setup import account
 
     mine = account.of(args)
-    if mine.path.exists() and not args.forget:
+    if not args.forget and mine.is_stored():
         _demand(mine, [])
         await account.complete(mine)
         await _end(mine)

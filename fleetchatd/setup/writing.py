@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from contextlib import suppress
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from fleetchatd.client.errors import ClientError, ReaderGoneError
 from fleetchatd.errors import FleetchatError
 from fleetchatd.setup import prompts
 from fleetchatd.setup.afterwards import note_what_outranks
+from fleetchatd.setup.context import refuse_unwritable
 from fleetchatd.setup.draft import Draft
 from fleetchatd.setup.roster_file import Change, plan
 from fleetchatd.setup.roster_file import write as write_file
@@ -52,7 +52,7 @@ async def write(draft: Draft, *, yes: bool, dry_run: bool) -> bool:
     if dry_run:
         return False
     if change is None or change.needed:
-        _refuse_unwritable(draft.present.path)
+        refuse_unwritable(draft.present.path)  # before a room is made that no roster would name
         if not yes:
             await _confirm(draft)
     stored = _store_login(draft)
@@ -60,15 +60,6 @@ async def write(draft: Draft, *, yes: bool, dry_run: bool) -> bool:
         return await _write_with_room(draft)
     _say(_written(change, write_file(change)))
     return change.needed or stored
-
-
-def _refuse_unwritable(path: str) -> None:
-    """Refuse before a room is made that no roster would name."""
-    folder = Path(path).resolve().parent
-    while not folder.exists():
-        folder = folder.parent
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise ClientError(f"cannot write {path}: {folder} may not be written to; see to its rights")
 
 
 def _store_login(draft: Draft) -> bool:

@@ -131,6 +131,27 @@ async def test_what_is_refused_changes_nothing_that_was_stored(
     assert login_file(home).read_bytes() == before
 
 
+async def test_a_login_that_cannot_be_stored_is_ended_or_not_even_made(
+    home: Home, fake: FakeMatrixRoom
+) -> None:
+    login_file(home).mkdir(parents=True)
+    in_vain = await log_in(home, fake, fake.bot.password)
+    assert (in_vain.code, "cannot store" in in_vain.errors) == (1, True), in_vain
+    made = len(fake.server.calls_to("POST", "*/login"))
+    assert len(fake.server.calls_to("POST", "*/logout")) == made == 1
+    (home.directory / "file").touch()
+    home.env["XDG_STATE_HOME"] = str(home.directory / "file")
+    too_early = await log_in(home, fake, fake.bot.password)
+    assert (too_early.code, "may not be written to" in too_early.errors) == (1, True), too_early
+    assert len(fake.server.calls_to("POST", "*/login")) == made
+
+
+async def test_a_place_that_cannot_be_looked_at_is_no_reason_for_a_traceback(home: Home) -> None:
+    done = await home.run("logout", "matrix", "--state-dir", "x" * 300)
+    assert (done.code, "File name too long" in done.errors) == (1, True), done
+    assert "Traceback" not in done.errors
+
+
 @pytest.mark.parametrize(
     ("flags", "stdin", "told"),
     [
