@@ -62,8 +62,18 @@ def _parser() -> argparse.ArgumentParser:
         "--socket-group", metavar="GROUP", help="let this group use the socket, too (mode 0660)"
     )
     parser.add_argument("--state-dir", metavar="DIR", help="where the journal is kept")
-    parser.add_argument("--log-format", choices=logs.FORMATS, default="auto")
-    parser.add_argument("--log-level", choices=logs.LEVELS, default="info")
+    parser.add_argument(
+        "--log-format",
+        choices=logs.FORMATS,
+        default="auto",
+        help="auto: for systemd's journal under systemd, in colours on a terminal, else json",
+    )
+    parser.add_argument(
+        "--log-level",
+        choices=logs.LEVELS,
+        default="info",
+        help="the least that is logged (default info); debug shows what people say",
+    )
     parser.add_argument(
         "--keep-days",
         metavar="N",

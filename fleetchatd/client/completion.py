@@ -9,7 +9,9 @@ from fleetchatd.client import output
 
 def completion_arguments(parser: ArgumentParser) -> None:
     """Declare what `completion` takes."""
-    parser.add_argument("shell", metavar="SHELL", choices=["bash", "zsh", "fish"])
+    parser.add_argument(
+        "shell", metavar="SHELL", choices=["bash", "zsh", "fish"], help="bash, zsh or fish"
+    )
     parser.epilog = """\
 examples:
   fleetchat completion bash > ~/.local/share/bash-completion/completions/fleetchat

@@ -50,11 +50,12 @@ https://app.element.io, which asks whether it may reach your local network:
 You are {record.operator.user_id} there, and in the room {ROOM_NAME} already.
 The roster names it, too: {roster}
 
-Start the daemon. In another terminal say something, and read what you answer:
+Start the daemon. In another terminal say something, wait for an answer, and
+answer in Element:
 
   fleetchatd{_named(args, "roster", "state_dir")}
   fleetchat send 'Hello.'
-  fleetchat read --name {record.bot.name}
+  fleetchat read --name {record.bot.name} --wait 300
 
 A daemon that runs already wants `fleetchat reload`. To stop the homeserver:
 `fleetchat homeserver down{_named(args, "state_dir")}`
