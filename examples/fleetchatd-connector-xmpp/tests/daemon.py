@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import sys
+from asyncio.subprocess import PIPE
 from pathlib import Path
 from typing import Any
 
@@ -70,9 +71,15 @@ class Daemon:
                 texts += [json.loads(line)["text"] for line in lines.splitlines()]
         return texts
 
-    async def _run(self, program: str, *words: str) -> tuple[int, str]:
+    async def set_up(self, *words: str, stdin: str = "") -> tuple[int, str]:
+        """`fleetchat WORDS` without any secret in the environment."""
+        self._env.pop("XMPP_PASSWORD", None)
+        places = [option for option in self._options if not option.startswith("--socket")]
+        return await self._run("fleetchat", *words, *places, stdin=stdin)
+
+    async def _run(self, program: str, *words: str, stdin: str = "") -> tuple[int, str]:
         process = await asyncio.create_subprocess_exec(
-            PROGRAMS / program, *words, env=self._env, stdout=asyncio.subprocess.PIPE
+            PROGRAMS / program, *words, env=self._env, stdin=PIPE, stdout=PIPE
         )
-        said, _ = await process.communicate()
+        said, _ = await process.communicate(stdin.encode())
         return process.returncode or 0, said.decode()

@@ -10,7 +10,7 @@ from slixmpp import Message
 
 from daemon import Daemon
 from person import Person
-from prosody import HOST, ROOM, Prosody
+from prosody import HOST, PASSWORD, ROOM, Prosody
 
 MakeDaemon = Callable[..., Daemon]
 
@@ -28,6 +28,20 @@ async def test_a_roster_that_names_it_is_checked_with_its_schema(make_daemon: Ma
     assert (code, "xmpp" in said) == (0, True), said
     daemon.roster.write_text(daemon.roster.read_text().replace('"room"', '"rom"'))
     assert (await daemon.check())[0] == 78
+
+
+async def test_it_is_set_up_with_the_commands_that_every_chat_is_set_up_with(
+    ann: Person, make_daemon: MakeDaemon
+) -> None:
+    daemon = make_daemon()
+    assert (await daemon.set_up("login", "xmpp", "--password-stdin", stdin="wrong"))[0] == 1
+    assert (await daemon.set_up("login", "xmpp", "--password-stdin", stdin=PASSWORD))[0] == 0
+    code, said = await daemon.set_up(
+        "init", "--connector=xmpp", f"--allowed-sender=ann@{HOST}", "--yes"
+    )
+    assert (code, f"ann@{HOST}" in daemon.roster.read_text()) == (0, True), said
+    code, found = await daemon.set_up("doctor")
+    assert (code, f"{ROOM} is a room that can be used" in found) == (0, True), found
 
 
 async def test_nothing_is_lost_or_doubled_when_the_daemon_is_killed(

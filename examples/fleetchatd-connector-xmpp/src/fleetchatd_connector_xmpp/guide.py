@@ -52,7 +52,7 @@ class XmppGuide:
         try:
             await session.log_in()
         except Trouble as trouble:
-            raise SetupError(f"cannot log in: {trouble}") from None
+            raise SetupError(f"cannot log in: {trouble.what}") from None
         finally:
             await session.close()
         return Login(Secret(credential.value), settings["jid"])

@@ -211,9 +211,8 @@ class Session:
         self.rung.set()
 
     def _unwelcome(self, _: object) -> None:
-        who, name = self._settings["jid"], SECRETS[0]
-        remedy = f"put the right one into the secret {name}"
-        self._end(Trouble(f"the server refuses the password of {who}", remedy, name))
+        what = f"the server refuses the password of {self._settings['jid']}"
+        self._end(Trouble(what, "run `fleetchat login xmpp`", SECRETS[0]))
 
     def _heard(self, message: Message) -> None:
         """Somebody said something; if it is our own, that is how we know that it is out."""
