@@ -81,7 +81,8 @@ def type_in(folder: Path, *blocks: str, **env: str) -> str:
 @pytest.fixture(scope="module")
 def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The clients as in a clone, the one in TypeScript built."""
-    assert shutil.which("npm"), "the TypeScript client needs npm: apt-get install nodejs npm"
+    for needed in ("npm", "curl", "jq"):
+        assert shutil.which(needed), f"{needed} is missing: apt-get install nodejs npm curl jq"
     folder = tmp_path_factory.mktemp("clone")
     shutil.copytree(REPOSITORY / "examples" / "clients", folder / "examples" / "clients")
     type_in(folder, *tested_blocks("test_the_typescript_client_is_built_as_the_page_says"))
