@@ -72,9 +72,34 @@ def say(words: str) -> None:
 
 
 async def _answer(question: questionary.Question) -> Any:
+    _mend_keys(question)
     try:
         return await question.unsafe_ask_async()
     except KeyboardInterrupt:
         raise InterruptedByHandError from None
     except EOFError:
         raise StoppedError from None
+
+
+def _mend_keys(question: questionary.Question) -> None:
+    """Have Ctrl-D stop at a list of choices too, and take nothing that is pasted for a mouse.
+
+    The libraries' own handler of a mouse fails, with a traceback, on the codes for colours.
+    """
+    from prompt_toolkit.enums import DEFAULT_BUFFER
+    from prompt_toolkit.filters import has_focus
+    from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent, merge_key_bindings
+    from prompt_toolkit.keys import Keys
+
+    keys = KeyBindings()
+
+    @keys.add(Keys.Vt100MouseEvent, eager=True)
+    def ignore(_: KeyPressEvent) -> None:
+        """We use no mouse."""
+
+    @keys.add(Keys.ControlD, filter=~has_focus(DEFAULT_BUFFER))  # there it is an editor's key
+    def stop(event: KeyPressEvent) -> None:
+        event.app.exit(exception=EOFError)
+
+    theirs = question.application.key_bindings
+    question.application.key_bindings = merge_key_bindings([*([theirs] if theirs else []), keys])

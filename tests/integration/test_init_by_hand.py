@@ -132,3 +132,21 @@ async def test_tmux_needs_no_more_than_a_yes_and_a_no_changes_nothing(
     await person.presses("roster.yaml? (Y/n)", "Enter")
     await person.sees_it_end(0)
     assert load_roster(home.roster).connector_kind == "tmux"
+
+
+async def test_keys_that_no_question_knows_stop_it_or_do_nothing(home: Home, tmux: Tmux) -> None:
+    person = await Person.types(home, tmux, "fleetchat init")
+    await person.pane.until("choices", lambda shown: "(Use arrow keys)" in shown)
+    await person.presses("memory", "C-d")
+    assert "stopped; nothing was written" in await person.sees_it_end(1)
+    await person.pane.submit("clear; fleetchat init --connector matrix; echo ended with $?")
+    await person.pane.shows("? homeserver_url:")
+    await person.pane.paste("\x1b[31mred\x1b[0m\x1b[<0;1M://")  # colours, and a mouse
+    await person.presses("://", "C-a")
+    await person.pane.keys("C-d", "C-e")  # an editor's keys
+    await person.answers("://", "")
+    shown = await person.pane.shows("homeserver_url: is not valid")
+    assert "Traceback" not in shown
+    assert "Unhandled" not in shown
+    await person.presses("? homeserver_url:", "C-d")
+    await person.sees_it_end(1)
