@@ -86,20 +86,19 @@ def _mend_keys(question: questionary.Question) -> None:
 
     The libraries' own handler of a mouse fails, with a traceback, on the codes for colours.
     """
-    from prompt_toolkit.enums import DEFAULT_BUFFER
-    from prompt_toolkit.filters import has_focus
+    from prompt_toolkit.filters import Condition
     from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent, merge_key_bindings
     from prompt_toolkit.keys import Keys
 
-    keys = KeyBindings()
+    keys, app = KeyBindings(), question.application
 
     @keys.add(Keys.Vt100MouseEvent, eager=True)
     def ignore(_: KeyPressEvent) -> None:
         """We use no mouse."""
 
-    @keys.add(Keys.ControlD, filter=~has_focus(DEFAULT_BUFFER))  # there it is an editor's key
+    # Within a text it is an editor's key.
+    @keys.add(Keys.ControlD, filter=Condition(lambda: not app.current_buffer.text))
     def stop(event: KeyPressEvent) -> None:
         event.app.exit(exception=EOFError)
 
-    theirs = question.application.key_bindings
-    question.application.key_bindings = merge_key_bindings([*([theirs] if theirs else []), keys])
+    app.key_bindings = merge_key_bindings([*filter(None, [app.key_bindings]), keys])
