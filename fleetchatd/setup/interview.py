@@ -177,11 +177,13 @@ async def ask_setting(kind: str, schema: flags.Schema, name: str, earlier: Any =
 
 def words_in(typed: str) -> list[str]:
     """Several values on one line: blanks separate them, commas too; quotes hold them together."""
+    words = shlex.shlex(typed, posix=True, punctuation_chars=False)
+    words.whitespace += ","
+    words.whitespace_split, words.commenters = True, ""
     try:
-        words = shlex.split(typed)
+        return [word for word in words if word]
     except ValueError:  # a quote that has no end
-        words = typed.split()
-    return [word for word in (each.strip(",") for each in words) if word]
+        return typed.replace(",", " ").split()
 
 
 def understood(kind: str, name: str, typed: str, schema: flags.Schema) -> tuple[Any, str | None]:

@@ -209,8 +209,9 @@ def test_standard_input_is_one_line_of_text_or_refused(raw: bytes) -> None:
     ("typed", "words"),
     [
         ("@a:x, @b:x", ["@a:x", "@b:x"]),
+        ("@a:x,'@b:x',@c:x #1", ["@a:x", "@b:x", "@c:x", "#1"]),
         ("'@a:x' \"b c\"", ["@a:x", "b c"]),
-        ("it's", ["it's"]),
+        ("it's,so", ["it's", "so"]),
         (" , ", []),
     ],
 )
