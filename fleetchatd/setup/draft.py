@@ -105,9 +105,11 @@ class Draft:
         return {name: problem for name, problem in there if name not in self.settings}
 
     def changes(self) -> dict[str, Any]:
-        """What the roster does not say already."""
+        """What the roster does not say already, in the schema's order."""
         there = self.present.settings(self.kind)
-        return {name: value for name, value in self.settings.items() if there.get(name) != value}
+        names = dict.fromkeys([*flags.properties(self.schema), *self.settings])
+        changed = [name for name in names if self.settings.get(name) != there.get(name)]
+        return {name: self.settings[name] for name in changed if name in self.settings}
 
     # -- the room ------------------------------------------------------------------------------
 

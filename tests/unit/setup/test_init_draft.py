@@ -94,6 +94,10 @@ def test_what_a_login_needs_is_asked_for_first(guide: Guide, draft_of: MakeDraft
     assert draft_of({"server": "a"}, room="b").changes() == {"room": "b"}
 
 
+def test_a_new_block_has_the_order_of_the_schema(guide: Guide, draft_of: MakeDraft) -> None:
+    assert list(draft_of(server="a", room="b").changes()) == ["room", "server"]
+
+
 async def test_a_room_is_made_only_where_the_account_has_none(
     guide: Guide, draft_of: MakeDraft
 ) -> None:
