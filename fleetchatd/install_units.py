@@ -121,10 +121,19 @@ def standings(user: bool) -> Iterator[tuple[Path, Standing]]:
 
 def _files(user: bool) -> Iterator[tuple[Path, str]]:
     """Every file, with the text that it should have."""
-    folder = Path.home() / ".config/systemd/user" if user else SYSTEM_FOLDER
+    folder = _user_folder() if user else SYSTEM_FOLDER
     for source in sorted((_SOURCES / ("user" if user else "system")).iterdir(), key=str):
         text = _sealed(_for_here(source.read_text()))
         yield SYSUSERS if source.name == "sysusers.conf" else folder / source.name, text
+
+
+def _user_folder() -> Path:
+    try:
+        return Path.home() / ".config/systemd/user"
+    except RuntimeError:
+        raise FleetchatError(
+            "cannot find the folder of the user's units: there is no home directory; set HOME"
+        ) from None
 
 
 def _for_here(text: str) -> str:
