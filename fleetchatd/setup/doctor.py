@@ -15,6 +15,7 @@ from fleetchatd.setup.checks.configured import missing_secrets
 from fleetchatd.setup.checks.running import Running, find_daemon, look_at_daemon
 from fleetchatd.setup.context import context_for, run
 from fleetchatd.setup.findings import Report, guarded, guarded_live
+from fleetchatd.setup.typed import Places
 
 
 def doctor_arguments(parser: ArgumentParser) -> None:
@@ -29,24 +30,40 @@ def doctor_arguments(parser: ArgumentParser) -> None:
 
 def doctor(args: Namespace) -> int:
     """Look, ask, and tell; exits 1 with any error."""
-    report = Report(as_json=args.json)
-    run(_examine(read_setup(args), report, round_trip=args.round_trip))
+    daemon = find_daemon(args.socket)
+    if isinstance(daemon, Running):
+        args = _beside(daemon, args)
+    named = Places(args.roster, args.state_dir, args.socket)
+    report = Report(as_json=args.json, places=named)
+    run(_examine(read_setup(args), daemon, report, round_trip=args.round_trip))
     return report.end()
 
 
-async def _examine(setup: Setup, report: Report, *, round_trip: bool) -> None:
-    daemon = find_daemon(setup.socket)
+def _beside(daemon: Running, args: Namespace) -> Namespace:
+    """What was not named is where the daemon that answers has it.
+
+    Root's home knows nothing of the system's service.
+    """
+    args = Namespace(**vars(args))
+    usual = read_setup(args)
+    if usual.roster_path is None:
+        args.roster = daemon.roster_path
+    same = daemon.runs(usual.roster_path or daemon.roster_path)
+    if not args.state_dir and same and not daemon.keeps(usual.state_dir):
+        args.state_dir = daemon.state_dir
+    return args
+
+
+async def _examine(
+    setup: Setup, daemon: Running | ClientError, report: Report, *, round_trip: bool
+) -> None:
+    ours = daemon if isinstance(daemon, Running) and daemon.runs(setup.roster_path) else None
     roster = setup.roster if isinstance(setup.roster, Roster) else None
-    held = (
-        isinstance(daemon, Running)
-        and roster is not None
-        and daemon.runs(roster)
-        and daemon.connector.get("authenticated") is True
-    )
-    report.add_all(offline(setup, held=held))
+    report.add_all(offline(setup, ours))
     async for finding in guarded_live("the chat", partial(_look_at_chat, setup)):
         report.add(finding)
-    report.add_all(guarded("the daemon", partial(look_at_daemon, daemon, roster)))
+    look = partial(look_at_daemon, daemon, roster, setup.state_dir, report)
+    report.add_all(guarded("the daemon", look))
     if round_trip:
         sound = not report.has_errors
         async for finding in guarded_live("a message", partial(_send, setup, daemon, sound)):

@@ -11,12 +11,13 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 from fleetchatd.client import output
 from fleetchatd.client.errors import ClientError
 from fleetchatd.connectors.guide import Finding, Level
 from fleetchatd.errors import FleetchatError
+from fleetchatd.setup.typed import Places
 
 _COLOURS: dict[Level, str] = {"ok": "32", "warning": "33", "error": "31"}
 _WIDTH = len("warning  ")
@@ -26,20 +27,34 @@ _BUG = "this is a mistake in fleetchatd or in a plug-in: please report it"
 
 
 class Report:
-    """Findings on their way to standard output, and what they come to."""
+    """Findings on their way to standard output, and what they come to.
 
-    def __init__(self, *, as_json: bool) -> None:
+    Attributes:
+        places: what the commands in remedies must name.
+    """
+
+    def __init__(self, *, as_json: bool, places: Places) -> None:
         self._as_json = as_json
+        self.places = places
         self._counts: Counter[Level] = Counter()
+        self._troubles: list[str] = []
 
     @property
     def has_errors(self) -> bool:
         """Whether one of them was an error."""
         return self._counts["error"] > 0
 
+    def has_told(self, trouble: str) -> bool:
+        """Whether that is part of what was found to be amiss."""
+        return any(trouble in told for told in self._troubles)
+
     def add(self, finding: Finding) -> None:
         """Show a finding; it is out when this returns."""
         self._counts[finding.level] += 1
+        if finding.level != "ok":
+            self._troubles.append(finding.what)
+        if finding.remedy is not None:
+            finding = replace(finding, remedy=self.places.typed(finding.remedy))
         if self._as_json:
             output.write_json(json.dumps(asdict(finding)))
         else:

@@ -33,6 +33,7 @@ from fleetchatd.errors import (
 )
 from fleetchatd.model import Batch, Draft, Message, rfc3339
 from fleetchatd.roster import Roster
+from fleetchatd.setup.checks.places import user_name
 from fleetchatd.setup.context import context_for
 from fleetchatd.setup.findings import of_error, told
 
@@ -116,10 +117,21 @@ def _post(client: Client, draft: Draft) -> dict[str, object]:
 async def through_connector(roster: Roster, state_dir: str) -> Finding:
     """Send one message as a daemon would, and leave everything else to the daemon."""
     try:
+        _refuse_anothers(Path(state_dir))
         with _locked(Path(state_dir)):
             return await _Trial(roster, state_dir).run()
     except FleetchatError as error:
         return _not_sent(str(error))
+
+
+def _refuse_anothers(state_dir: Path) -> None:
+    """What root leaves in the state directory of a service, the service could not open."""
+    if state_dir.exists() and (owner := state_dir.stat().st_uid) != os.geteuid():
+        name = user_name(owner)
+        raise SetupError(
+            f"the state directory {state_dir} belongs to {name}; run it as {name}, or start"
+            " fleetchatd first"
+        )
 
 
 @contextlib.contextmanager

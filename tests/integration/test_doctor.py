@@ -120,7 +120,7 @@ CHATS: dict[str, tuple[Break, str, str, str]] = {
     ),
     "the token was withdrawn": (
         lambda room, daemon: room.bot_hands.logout(),
-        *("error", "the access token is refused", "login matrix"),
+        *("error", "refuses the access token", "login matrix"),
     ),
     "the bot was thrown out": (
         lambda room, daemon: room.human.kick(room.bot.user_id),
@@ -177,6 +177,15 @@ async def test_a_daemon_with_another_roster_is_told(daemon: Daemon) -> None:
     daemon.roster = daemon.roster.rename(daemon.directory / "other.yaml")
     found = await examine(daemon, "doctor")
     found.only("warning", "the daemon runs with the roster", "--roster")
+
+
+async def test_what_was_not_named_is_looked_for_where_the_daemon_has_it(
+    daemon_in_room: Daemon,
+) -> None:
+    found = await examine(daemon_in_room, "doctor", "--roster", "", "--state-dir", "")
+    assert (found.code, found.troubles) == (0, [])
+    found.finding(f"roster {daemon_in_room.roster}: ")
+    found.finding(f"state directory {daemon_in_room.state_dir}: ")
 
 
 async def test_a_roster_that_changed_since_it_was_loaded_is_told(daemon: Daemon) -> None:

@@ -76,7 +76,8 @@ def _refused(refusal: Refused, secret: Secret) -> Finding:
             f"give another in its place ($CREDENTIALS_DIRECTORY/{TOKEN_NAME} or"
             f" ${TOKEN_NAME.upper()}), or take it away there and run fleetchat login matrix"
         )
-    return Finding("error", f"the access token is refused ({why})", remedy, TOKEN_NAME)
+    what = f"the homeserver refuses the access token ({why})"
+    return Finding("error", what, remedy, TOKEN_NAME)
 
 
 async def _device(api: Api, account: Account) -> str:

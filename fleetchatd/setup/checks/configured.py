@@ -14,7 +14,9 @@ from fleetchatd.connectors.guide import Finding, LogsIn
 from fleetchatd.errors import RosterError, SecretError
 from fleetchatd.roster import Roster
 from fleetchatd.secrets import login_path, read_secret
-from fleetchatd.setup.findings import of_error, told
+from fleetchatd.setup.findings import told
+
+_SEE_WHOSE = "see whose it is, and whether it may be read"
 
 _PROBLEM = re.compile(r"(.*) \(((?:[^()]|\([^()]*\))+)\)", re.DOTALL)
 """A problem of a roster's, with its remedy in brackets at the end."""
@@ -32,7 +34,9 @@ def look_at_roster(roster: Roster | RosterError) -> Iterator[Finding]:
 def _split(problem: str) -> tuple[str, str]:
     if found := _PROBLEM.fullmatch(problem):
         return found[1], found[2]
-    return told(problem, "write it with `fleetchat init`, or see whether it may be read")
+    unreadable = ": cannot read the roster: " in problem
+    remedy = "write it with `fleetchat init`, or see whether it may be read"
+    return told(problem, remedy if unreadable else "mend that line")
 
 
 def look_at_connector(kind: str) -> Iterator[Finding]:
@@ -54,7 +58,7 @@ def look_at_secrets(kind: str, state_dir: str, *, held: bool) -> Iterator[Findin
             secret = read_secret(name, state_dir)
         except SecretError as error:
             elsewhere = held and not _is_anywhere(name, state_dir)
-            yield _held(name) if elsewhere else _missing(kind, name, error)
+            yield _held(name) if elsewhere else _unusable(kind, name, state_dir, error)
         else:
             yield Finding("ok", f"secret {name}: from {secret.source}", about=name)
         yield from _look_at_files(name, state_dir)
@@ -88,9 +92,12 @@ def _held(name: str) -> Finding:
     return Finding("ok", what, about=name)
 
 
-def _missing(kind: str, name: str, error: SecretError) -> Finding:
-    what, remedy = told(str(error))
-    if isinstance(getattr(registry.connector_class(kind), "guide", None), LogsIn):
+def _unusable(kind: str, name: str, state_dir: str, error: SecretError) -> Finding:
+    what, remedy = told(str(error), _SEE_WHOSE)
+    remedy = remedy.removeprefix("run `fleetchat login`, or ")
+    # A login helps where it is not outranked, and can be stored.
+    helps = str(login_path(name, state_dir)) in what and remedy != _SEE_WHOSE
+    if helps and isinstance(getattr(registry.connector_class(kind), "guide", None), LogsIn):
         remedy = f"log in with `fleetchat login {kind}`, or {remedy}"
     return Finding("error", what, remedy, name)
 
@@ -100,10 +107,7 @@ def _look_at_files(name: str, state_dir: str) -> Iterator[Finding]:
     for path in _files(name, state_dir):
         try:
             found = path.stat()
-        except (FileNotFoundError, NotADirectoryError):
-            continue
-        except OSError as error:
-            yield of_error(error, str(path), about=name)
+        except OSError:  # it is not there, or was told to be unreadable
             continue
         where, mode = shlex.quote(str(path)), stat.S_IMODE(found.st_mode)
         if mode & 0o077:

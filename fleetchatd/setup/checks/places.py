@@ -32,8 +32,13 @@ _RESTORE = "restore it from a backup, or move it away to start with an empty jou
 # -- the state directory -------------------------------------------------------------------------
 
 
-def look_at_state(folder: Path) -> Iterator[Finding]:
-    """The state directory and the journal."""
+def look_at_state(folder: Path, *, held: bool) -> Iterator[Finding]:
+    """The state directory and the journal.
+
+    Args:
+        folder: the state directory.
+        held: whether a daemon is at work there.
+    """
     if not os.path.lexists(folder):
         yield _to_be_made(f"state directory {folder}", folder, "name another with --state-dir")
         return
@@ -41,7 +46,12 @@ def look_at_state(folder: Path) -> Iterator[Finding]:
         remedy = "move it away, or name another directory with --state-dir"
         yield Finding("error", f"state directory {folder}: it is no directory", remedy)
         return
-    troubles = [*_rights_of(folder), *_room_in(folder)]
+    anothers = os.geteuid() not in (0, folder.stat().st_uid)
+    if anothers and held:
+        what = f"state directory {folder}: the daemon has it, and we may not look into it"
+        yield Finding("ok", what)
+        return
+    troubles = [*_rights_of(folder, anothers), *_room_in(folder)]
     yield from troubles
     if not troubles:
         yield Finding("ok", f"state directory {folder}: mode 0700, {_free(folder)} free")
@@ -49,16 +59,20 @@ def look_at_state(folder: Path) -> Iterator[Finding]:
         yield from _look_at_journal(folder / JOURNAL)
 
 
-def _rights_of(folder: Path) -> Iterator[Finding]:
+def _rights_of(folder: Path, anothers: bool) -> Iterator[Finding]:
     found = folder.stat()
     mode = stat.S_IMODE(found.st_mode)
-    if os.geteuid() not in (0, found.st_uid):
-        what = f"state directory {folder}: it belongs to {_user(found.st_uid)}"
-        remedy = f"look as {_user(found.st_uid)}, or name your own with --state-dir"
+    if anothers:
+        what = f"state directory {folder}: it belongs to {user_name(found.st_uid)}"
+        remedy = f"look as {user_name(found.st_uid)}, or name your own with --state-dir"
         yield Finding("error", what, remedy)
     elif mode != 0o700:
         what = f"state directory {folder}: its mode is {mode:04o}, not 0700"
         yield Finding("warning", what, f"chmod 700 {shlex.quote(str(folder))}")
+    if not anothers and not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
+        what = f"state directory {folder}: it cannot be written to"
+        remedy = "mount its disk for writing, or name another directory with --state-dir"
+        yield Finding("error", what, remedy)
 
 
 def _room_in(folder: Path) -> Iterator[Finding]:
@@ -138,7 +152,7 @@ def _socket_troubles(path: Path) -> Iterator[Finding]:
 def _who_may_use(path: Path) -> str:
     found = path.stat()
     shared = " and its group" if found.st_mode & stat.S_IWGRP else ""
-    return f"{_user(found.st_uid)}{shared}"
+    return f"{user_name(found.st_uid)}{shared}"
 
 
 def _to_be_made(subject: str, path: Path, remedy: str) -> Finding:
@@ -149,7 +163,8 @@ def _to_be_made(subject: str, path: Path, remedy: str) -> Finding:
     return Finding("ok", f"{subject}: the first start makes it")
 
 
-def _user(number: int) -> str:
+def user_name(number: int) -> str:
+    """The name of a user, for people."""
     try:
         return pwd.getpwuid(number).pw_name
     except KeyError:

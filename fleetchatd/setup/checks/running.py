@@ -24,7 +24,8 @@ from fleetchatd.connectors.untrusted import mapping_of
 from fleetchatd.errors import FleetchatError
 from fleetchatd.places import socket_candidates
 from fleetchatd.roster import Roster
-from fleetchatd.setup.findings import of_error, told
+from fleetchatd.setup.findings import Report, of_error, told
+from fleetchatd.setup.typed import Places
 
 PATIENCE_S = 5.0
 """How long a daemon may take to say how it is, in seconds."""
@@ -53,10 +54,34 @@ class Running:
         """The health of its connector."""
         return mapping_of(self.health.get("connector"))
 
-    def runs(self, roster: Roster) -> bool:
+    @property
+    def roster_path(self) -> str | None:
+        """The roster that it has loaded."""
+        return _absolute(mapping_of(self.health.get("roster")).get("path"))
+
+    @property
+    def state_dir(self) -> str | None:
+        """Its state directory, the folder of its journal."""
+        journal = _absolute(mapping_of(self.health.get("journal")).get("path"))
+        return None if journal is None else os.path.dirname(journal)
+
+    def runs(self, roster_path: str | None) -> bool:
         """Whether it has loaded that roster, by the name of the file."""
-        path = mapping_of(self.health.get("roster")).get("path")
-        return isinstance(path, str) and os.path.realpath(path) == os.path.realpath(roster.path)
+        return _same(self.roster_path, roster_path)
+
+    def keeps(self, state_dir: object) -> bool:
+        """Whether that is its state directory."""
+        return _same(self.state_dir, state_dir)
+
+
+def _absolute(path: object) -> str | None:
+    return path if isinstance(path, str) and path.startswith("/") and "\0" not in path else None
+
+
+def _same(one: object, other: object) -> bool:
+    if not isinstance(one, str) or not isinstance(other, str):
+        return False
+    return os.path.realpath(one) == os.path.realpath(other)
 
 
 def find_daemon(option: str | None) -> Running | ClientError:
@@ -70,25 +95,40 @@ def find_daemon(option: str | None) -> Running | ClientError:
         return error
 
 
-def look_at_daemon(found: Running | ClientError, roster: Roster | None) -> Iterator[Finding]:
-    """Whether one runs, and whether it is the one that the rest of what we look at is for."""
+def look_at_daemon(
+    found: Running | ClientError, roster: Roster | None, state_dir: object, report: Report
+) -> Iterator[Finding]:
+    """Whether one runs, and whether it is the one that the rest of what we look at is for.
+
+    Args:
+        found: on the socket.
+        roster: that is looked at; None where it cannot be used.
+        state_dir: that is looked at.
+        report: of what was found before.
+    """
     if isinstance(found, NoDaemonError):
         what, _ = told(str(found))
         denied = os.strerror(errno.EACCES) in what
-        remedy = "become one of those who may use it" if denied else _start(roster)
+        start = _start(roster, report.places)
+        remedy = "become one of those who may use it" if denied else start
         yield Finding("warning", what, remedy)
     elif isinstance(found, ClientError):
         yield of_error(found, "the daemon")
     else:
         yield from _version(found)
         yield from _roster(mapping_of(found.health.get("roster")), found, roster)
-        yield from _status(found)
+        if found.state_dir is not None and not found.keeps(state_dir):
+            what = f"the daemon keeps its state in {found.state_dir}, and not in {state_dir}"
+            remedy = "name that one with --state-dir, or restart the daemon with this one"
+            yield Finding("warning", what, remedy)
+        yield from _status(found, report)
         yield from _outbox(mapping_of(found.health.get("outbox")))
 
 
-def _start(roster: Roster | None) -> str:
+def _start(roster: Roster | None, places: Places) -> str:
     """How to start the daemon on this machine."""
-    for user, command in ((True, "systemctl --user"), (False, "systemctl")):
+    units = ((True, "systemctl --user"), (False, "systemctl"))
+    for user, command in () if places.socket or places.state_dir else units:
         try:
             files = list(install_units.standings(user))
         except (FleetchatError, OSError):
@@ -96,7 +136,7 @@ def _start(roster: Roster | None) -> str:
         if any(path.suffix == ".service" and how != "absent" for path, how in files):
             return f"start it with `{command} start fleetchatd`"
     named = "" if roster is None else f" --roster {shlex.quote(roster.path)}"
-    return f"start it with `fleetchatd{named}`"
+    return f"start it with `fleetchatd{named}{places.options(('socket', 'state_dir'))}`"
 
 
 def _version(running: Running) -> Iterator[Finding]:
@@ -110,7 +150,7 @@ def _roster(loaded: Mapping[Any, Any], running: Running, ours: Roster | None) ->
     if loaded.get("error"):
         what = f"the daemon has refused the roster at its last reload: {loaded['error']}"
         yield Finding("error", what, "mend the roster, then run `fleetchat reload`")
-    elif ours is not None and not running.runs(ours):
+    elif ours is not None and not running.runs(ours.path):
         what = f"the daemon runs with the roster {loaded.get('path')}, and not with {ours.path}"
         remedy = "name that one with --roster, or restart the daemon with this one"
         yield Finding("warning", what, remedy)
@@ -127,7 +167,7 @@ def _changed_since(stamp: object, path: str) -> bool:
         return False
 
 
-def _status(running: Running) -> Iterator[Finding]:
+def _status(running: Running, report: Report) -> Iterator[Finding]:
     status = running.health.get("status")
     level = _LEVELS.get(status, "error")
     if level == "ok":
@@ -137,6 +177,8 @@ def _status(running: Running) -> Iterator[Finding]:
     problems = running.health.get("problems")
     for problem in problems if isinstance(problems, list) and problems else ["it does not say why"]:
         what, remedy = told(str(problem), _SEE_HEALTH)
+        if report.has_told(what):
+            what, remedy = "for what stands above", "mend that first"
         yield Finding(level, f"the daemon on {running.socket} is {status}: {what}", remedy)
 
 

@@ -144,9 +144,13 @@ TROUBLES: dict[str, tuple[Break, str, str, str]] = {
         lambda daemon: daemon.reconfigure("matrx"),
         *("error", "connector.kind: unknown kind", "did you mean matrix?"),
     ),
+    "a roster that is no YAML": (
+        lambda daemon: _file(daemon.roster, b"a: [}"),
+        *("error", "is not YAML", "mend that line"),
+    ),
     "no secret anywhere": (
         lambda daemon: daemon.env.clear(),
-        *("error", f"cannot find the secret {SECRET}", "fleetchat login matrix"),
+        *("error", f"cannot find the secret {SECRET}", "fleetchat login matrix --roster "),
     ),
     "a secret that is none": (
         lambda daemon: daemon.env.update(MATRIX_ACCESS_TOKEN="two words"),
@@ -218,7 +222,7 @@ async def test_without_a_roster_anywhere_it_says_where_it_looked(matrix: Daemon)
     code, out, _ = await run(matrix, "check", "--roster", "")  # an empty one counts as none
     assert code == 1
     assert ".config/mosaic/fleet/roster.yaml" in out
-    assert "write one with `fleetchat init`" in out
+    assert "write one with `fleetchat init --state-dir " in out
 
 
 async def test_a_credential_that_others_may_read_is_told(matrix: Daemon) -> None:
@@ -283,7 +287,7 @@ async def test_a_unit_that_is_not_current_is_told(
 
 
 def _look_at_state(folder: Path) -> list[Finding]:
-    return [one for one in places.look_at_state(folder) if one.level != "ok"]
+    return [one for one in places.look_at_state(folder, held=False) if one.level != "ok"]
 
 
 def test_a_disk_that_is_nearly_full_is_told(
@@ -304,3 +308,16 @@ def test_the_state_directory_of_somebody_else_is_told(
     (trouble,) = _look_at_state(tmp_path)
     assert (trouble.level, "it belongs to" in trouble.what) == ("error", True)
     assert "--state-dir" in str(trouble.remedy)
+    (fine,) = places.look_at_state(tmp_path, held=True)
+    assert "the daemon has it" in fine.what
+
+
+def test_a_state_directory_that_cannot_be_written_to_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tmp_path.chmod(0o700)
+    monkeypatch.setattr(
+        os, "access", lambda _, mode: not mode & os.W_OK
+    )  # as on a disk for reading
+    (trouble,) = _look_at_state(tmp_path)
+    assert (trouble.level, "cannot be written to" in trouble.what) == ("error", True)

@@ -11,14 +11,17 @@ from fleetchatd import __version__, install_units
 from fleetchatd.client.errors import NoDaemonError
 from fleetchatd.connectors.guide import Finding
 from fleetchatd.setup.checks.running import Running, look_at_daemon
-from fleetchatd.setup.findings import guarded
+from fleetchatd.setup.findings import Report, guarded
+from fleetchatd.setup.typed import Places
 
+STATE = "/state"
+REPORT = Report(as_json=False, places=Places())
 WELL: dict[str, Any] = {"status": "ok", "version": __version__, "uptime_s": 61.0}
 
 
 def look(**health: Any) -> list[Finding]:
     running = Running("/run/s", WELL | health)
-    return list(guarded("the daemon", lambda: look_at_daemon(running, None)))
+    return list(guarded("the daemon", lambda: look_at_daemon(running, None, STATE, REPORT)))
 
 
 def test_one_that_is_well_is_one_line() -> None:
@@ -28,6 +31,10 @@ def test_one_that_is_well_is_one_line() -> None:
 @pytest.mark.parametrize(
     ("health", "level", "what", "remedy"),
     [
+        (
+            {"journal": {"path": "/s/journal.db"}},
+            *("warning", "keeps its state in /s, and not in /state", "--state-dir"),
+        ),
         ({"version": "0.0.1"}, "warning", "is version 0.0.1, and this is", "restart it"),
         ({"outbox": {"failed": 1}}, "warning", "1 message failed", "fleetchat retry"),
         ({"outbox": {"failed": 2}}, "warning", "2 messages failed", "fleetchat history"),
@@ -49,6 +56,30 @@ def test_each_of_its_problems_is_told_with_its_own_remedy(status: str, level: st
     assert (first.level, first.remedy, second.level) == (level, "do Z", level)
     assert first.what == f"the daemon on /run/s is {status}: cannot X: Y"
     assert "fleetchat health" in str(second.remedy)
+
+
+def test_what_was_told_of_the_chat_is_not_told_again_in_the_daemons_words(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    report = Report(as_json=True, places=Places())
+    report.add(Finding("error", "cannot use room !r: it is open", "close it"))
+    health = WELL | {"status": "down", "problems": ["cannot use room !r: it is open; close it"]}
+    (finding,) = look_at_daemon(Running("/run/s", health), None, STATE, report)
+    assert finding.what == "the daemon on /run/s is down: for what stands above"
+    assert "it is open" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("path", ["state/journal.db", 7, None, "/x\0/journal.db"])
+def test_a_journal_that_is_nowhere_is_in_no_state_directory(path: object) -> None:
+    assert Running("/run/s", {"journal": {"path": path}}).state_dir is None
+    assert Running("/run/s", {"roster": {"path": path}}).roster_path is None
+
+
+def test_the_command_that_starts_it_names_the_places_that_were_named() -> None:
+    report = Report(as_json=False, places=Places(None, "/state dir", "/run/s"))
+    (finding,) = look_at_daemon(NoDaemonError("cannot reach fleetchatd"), None, STATE, report)
+    command = "fleetchatd --socket /run/s --state-dir '/state dir'"
+    assert finding.remedy == f"start it with `{command}`"
 
 
 @pytest.mark.parametrize(
@@ -79,6 +110,6 @@ def test_that_there_is_none_is_told_with_what_helps(
     units = [(Path("/units/fleetchatd.service"), "current")]
     monkeypatch.setattr(install_units, "standings", lambda user: units if user else [])
     error = NoDaemonError(f"cannot reach fleetchatd: tried /run/s ({reason}); start it")
-    assert list(look_at_daemon(error, None)) == [
+    assert list(look_at_daemon(error, None, STATE, REPORT)) == [
         Finding("warning", f"cannot reach fleetchatd: tried /run/s ({reason})", remedy)
     ]
