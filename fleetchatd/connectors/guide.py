@@ -94,8 +94,11 @@ class LogsIn(Protocol):
             SetupError: it is refused, or nobody answers.
         """
 
-    async def logout(self, settings: Settings, secret: Secret) -> None:
+    async def logout(self, settings: Settings, secret: Secret) -> str | None:
         """End the login at the server, where the chat has such a thing; ended already is fine.
+
+        Returns:
+            A sentence on what else a person may have to do.
 
         Raises:
             SetupError: it cannot be ended now.

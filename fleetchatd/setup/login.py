@@ -174,27 +174,33 @@ async def _logout(args: Namespace) -> None:
     """
     from fleetchatd.setup import account
 
-    mine = account.of(args)
+    mine, more = account.of(args), None
     if not args.forget and mine.is_stored():
         _demand(mine, [])
         await account.complete(mine)
-        await _end(mine)
+        more = await _end(mine)
     removed = mine.remove()
     said = f"removed the login in {mine.path}" if removed else f"nothing is stored in {mine.path}"
     output.write(output.line(said) + "\n")
+    if more is not None:
+        output.note(more)
     left = mine.used()
     if left is not None:
         output.note(f"{left.source} has a secret still, and a daemon that finds it there uses it")
 
 
-async def _end(mine: Account) -> None:
-    """End the stored login at the server, and the one that a daemon has renewed it to meanwhile."""
+async def _end(mine: Account) -> str | None:
+    """End the stored login at the server, and the one that a daemon has renewed it to meanwhile.
+
+    Returns:
+        What else there is to do.
+    """
     ending = mine.read()
     while True:
         try:
-            await mine.guide.logout(mine.settings, ending)
+            more = await mine.guide.logout(mine.settings, ending)
         except SetupError as error:
             raise ClientError(f"{error}; or remove it here only, with --forget") from error
         ended, ending = ending, mine.stored() or ending
         if ending == ended:
-            return
+            return more

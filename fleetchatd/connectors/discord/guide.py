@@ -46,8 +46,12 @@ class DiscordGuide:
         await rest.close()
         return Login(Secret(token), f"{rest.name} ({rest.me})")
 
-    async def logout(self, settings: Settings, secret: Secret) -> None:
-        """Nothing: a bot's token is no login that could end; Reset Token in the portal ends it."""
+    async def logout(self, settings: Settings, secret: Secret) -> str:
+        """Nothing: a bot's token is no login that could end."""
+        return (
+            "the bot's token stays good at Discord; if somebody else may have it, press Reset Token"
+            " under Bot at https://discord.com/developers/applications"
+        )
 
     async def examine(self, settings: Settings, context: Context) -> AsyncIterator[Finding]:
         """Look at the way to Discord, the token, the application, the channel and its people."""
