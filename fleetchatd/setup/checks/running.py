@@ -24,7 +24,7 @@ from fleetchatd.connectors.untrusted import mapping_of
 from fleetchatd.errors import FleetchatError
 from fleetchatd.places import socket_candidates
 from fleetchatd.roster import Roster
-from fleetchatd.setup.findings import Report, of_error, told
+from fleetchatd.setup.findings import Report, told
 from fleetchatd.setup.typed import Places
 
 PATIENCE_S = 5.0
@@ -34,6 +34,7 @@ OVERDUE_S = 60.0
 """A message that has been queued for so long, in seconds, is told of."""
 
 _SEE_HEALTH = "see `fleetchat health`, and what the daemon has logged"
+_SEE_LOG = "see what it has logged, or restart it"
 _LEVELS: Mapping[object, Level] = {"ok": "ok", "degraded": "warning", "down": "error"}
 
 
@@ -113,7 +114,7 @@ def look_at_daemon(
         remedy = "become one of those who may use it" if denied else start
         yield Finding("warning", what, remedy)
     elif isinstance(found, ClientError):
-        yield of_error(found, "the daemon")
+        yield Finding("error", *told(str(found), _SEE_LOG))
     else:
         yield from _version(found)
         yield from _roster(mapping_of(found.health.get("roster")), found, roster)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from fleetchatd import __version__, install_units
-from fleetchatd.client.errors import NoDaemonError
+from fleetchatd.client.errors import ClientError, NoDaemonError
 from fleetchatd.connectors.guide import Finding
 from fleetchatd.setup.checks.running import Running, look_at_daemon
 from fleetchatd.setup.findings import Report, guarded
@@ -73,6 +73,13 @@ def test_what_was_told_of_the_chat_is_not_told_again_in_the_daemons_words(
 def test_a_journal_that_is_nowhere_is_in_no_state_directory(path: object) -> None:
     assert Running("/run/s", {"journal": {"path": path}}).state_dir is None
     assert Running("/run/s", {"roster": {"path": path}}).roster_path is None
+
+
+def test_one_that_hangs_is_an_error_with_what_helps() -> None:
+    hangs = ClientError("the daemon did not answer within 5 s")
+    (finding,) = look_at_daemon(hangs, None, STATE, REPORT)
+    assert (finding.level, finding.what) == ("error", str(hangs))
+    assert finding.remedy == "see what it has logged, or restart it"
 
 
 def test_the_command_that_starts_it_names_the_places_that_were_named() -> None:
