@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import os
 from argparse import Namespace
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from fleetchatd import places
-from fleetchatd.client.errors import ClientError
+from fleetchatd.client.errors import ClientError, UsageError
 from fleetchatd.connectors import registry
 from fleetchatd.connectors.guide import Credential, Login, LogsIn
 from fleetchatd.errors import SecretError, SetupError
@@ -118,23 +118,30 @@ def of(args: Namespace) -> Account:
     """The account that the command line means.
 
     Raises:
-        UsageError: a flag is not the kind's, or not well-formed.
+        UsageError: no kind is named, or a flag is not the kind's or not well-formed.
         ClientError: the kind has no logins.
         RosterError: the roster cannot be read.
     """
-    schema = registry.settings_schema(args.kind)
-    given = flags.given(args, args.kind, schema)
-    answers.refuse_ill_formed(args.kind, given, schema)
-    guide = getattr(registry.connector_class(args.kind), "guide", None)
-    secret_name = registry.secret_names(args.kind)[0]
-    if not isinstance(guide, LogsIn):
-        raise ClientError(
-            f"cannot log in to {args.kind}: it has no logins; put the secret into"
-            f" ${secret_name.upper()}, or into a credential file {secret_name}"
-        )
-    settings = present.read(present.find(args.roster)).settings(args.kind) | given
-    state_dir = places.state_dir(args.state_dir)
-    return Account(args.kind, guide, settings, schema, secret_name, state_dir)
+    there = present.read(present.find(args.roster))
+    kind = args.kind or there.kind
+    if kind is None:
+        raise UsageError(f"cannot tell which chat: {there.path} names none; name its KIND")
+    schema = registry.settings_schema(kind)
+    given = flags.given(args, kind, schema)
+    answers.refuse_ill_formed(kind, given, schema)
+    guide = getattr(registry.connector_class(kind), "guide", None)
+    names = registry.secret_names(kind)
+    if not names or not isinstance(guide, LogsIn):
+        raise ClientError(f"cannot log in to {kind}: it has no logins; {_instead(names)}")
+    settings = there.settings(kind) | given
+    return Account(kind, guide, settings, schema, names[0], places.state_dir(args.state_dir))
+
+
+def _instead(secret_names: Sequence[str]) -> str:
+    if not secret_names:
+        return "it needs none, unless you name another KIND"
+    name = secret_names[0]
+    return f"put the secret into ${name.upper()}, or into a credential file {name}"
 
 
 async def abandon(

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 LOGIN_EXAMPLES = """\
 examples:
-  fleetchat login matrix                                        (asks, and shows nothing)
+  fleetchat login                                               (asks, and shows nothing)
   fleetchat login matrix --password-stdin < password-file
   fleetchat login matrix --token-stdin --homeserver-url https://matrix.example.org \\
       --user-id @mos:example.org < token-file
@@ -76,7 +76,13 @@ def logout(args: Namespace) -> int:
 
 def _add_shared(parser: ArgumentParser) -> None:
     kinds = [kind for kind in registry.kinds() if _has_secret(kind)]
-    parser.add_argument("kind", metavar="KIND", choices=kinds, help=", ".join(kinds))
+    parser.add_argument(
+        "kind",
+        metavar="KIND",
+        nargs="?",
+        choices=kinds,
+        help=f"{', '.join(kinds)}; by default the one that the roster names",
+    )
     parser.add_argument("--roster", metavar="FILE", help="the roster that has the settings")
     parser.add_argument("--state-dir", metavar="DIR", help="the daemon's, where logins are stored")
     flags.add_flags(parser, kinds, leave_out_lists=True)

@@ -16,6 +16,7 @@ from tests.harness.home import Done, Home
 from tests.harness.matrix_http import ask, path
 from tests.harness.person import Person
 from tests.harness.rooms import MakeDaemon, Room, StartSynapse
+from tests.harness.rosters import write_roster
 from tests.harness.tmux import Tmux
 
 NOBODY = "http://127.0.0.1:1"
@@ -249,6 +250,20 @@ async def test_a_discord_bot_logs_in_by_its_token_and_by_nothing_else(
     out = await home.run("logout", "discord")
     assert (out.code, "Reset Token" in out.errors) == (0, True), out
     assert not login_file(home, "discord_bot_token").exists()
+
+
+async def test_without_a_kind_it_is_the_rosters(home: Home, discord: FakeDiscord) -> None:
+    fleet = discord.furnish()
+    nothing = await home.run("login", "--token-stdin", stdin=fleet.bot.token)
+    assert (nothing.code, "names none; name its KIND" in nothing.errors) == (2, True), nothing
+    home.roster.parent.mkdir(parents=True)
+    write_roster(home.roster, "discord", **fleet.settings)
+    assert (await home.run("login", "--token-stdin", stdin=fleet.bot.token)).code == 0
+    assert stored(home, "discord_bot_token")["access_token"] == fleet.bot.token
+    assert (await home.run("logout")).code == 0
+    write_roster(home.roster, "tmux")
+    needless = await home.run("login", "--token-stdin", stdin=fleet.bot.token)
+    assert (needless.code, "tmux: it has no logins; it needs none" in needless.errors) == (1, True)
 
 
 async def test_somebody_elses_token_is_refused(home: Home, room: Room) -> None:
