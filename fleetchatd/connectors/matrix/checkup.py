@@ -37,7 +37,11 @@ async def _server(api: Api, settings: Settings, _: Context) -> Sequence[Finding]
         found.insert(0, Finding("ok", f"{settings['homeserver_url']} leads to {api.base_url}"))
     try:
         answer = await api.request("GET", _VERSIONS, token=False)
-    except Refused:
+    except Refused as refusal:
+        if refusal.status >= 500:
+            return [*found, judgement.out_of_order(api.base_url, refusal.status)]
+        if refusal.status == 429:
+            raise
         answer = {}
     return [*found, judgement.speaks_matrix(api.base_url, answer)]
 
@@ -163,6 +167,7 @@ async def _creation(api: Api, room_id: str, state: Sequence[Any]) -> Sequence[An
 STAGES: Sequence[Stage] = (_server, _login, _room)
 
 
-def broken_off(error: ApiError) -> Finding:
+def broken_off(error: ApiError, base_url: str) -> Finding:
     """What is told where a homeserver gives no answer to work with."""
-    return finding("error", f"cannot look further: {error}", None, "try again in a moment")
+    what = f"cannot look further at {base_url}: {error}"
+    return finding("error", what, None, "try again in a moment")

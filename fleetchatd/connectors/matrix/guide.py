@@ -43,7 +43,7 @@ class MatrixGuide:
                 try:
                     found = await stage(api, settings, context)
                 except ApiError as error:
-                    found = [broken_off(error)]
+                    found = [broken_off(error, base_url)]
                 for one in found:
                     yield one
                 if not found or found[-1].level == "error":

@@ -43,6 +43,12 @@ def speaks_matrix(base_url: str, answer: Mapping[str, Any]) -> Finding:
     return Finding("ok", f"{base_url} is a Matrix homeserver{newest}")
 
 
+def out_of_order(base_url: str, status: int) -> Finding:
+    """An answer for a homeserver that gives none: a reverse proxy's, mostly."""
+    what = f"{base_url} answers {status}: the homeserver behind it does not run, or is in trouble"
+    return Finding("error", what, "start it, or ask its administrator", "homeserver_url")
+
+
 @dataclass(frozen=True, slots=True)
 class Flows:
     """How a homeserver lets people log in ("GET /login").

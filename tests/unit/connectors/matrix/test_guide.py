@@ -91,6 +91,14 @@ async def test_whatever_a_server_answers_it_is_told_on_a_line(
     assert len(lines) == 1, lines
 
 
+async def test_a_homeserver_that_is_down_behind_its_proxy_is_not_taken_for_another_url(
+    fake: FakeMatrixRoom,
+) -> None:
+    fake.server.fail("GET", "*/versions", faults.html(502), times=None)
+    (line,) = amiss(await examined(guide, fake.settings, fake.bot.access_token))
+    assert re.match(r"error .* answers 502: the homeserver behind it does not run.* -> start", line)
+
+
 async def test_a_member_list_that_lies_has_nobody_in_it(fake: FakeMatrixRoom) -> None:
     event = {"type": "m.room.member", "state_key": "\ud800", "content": {"membership": "join"}}
     chunk = [event, 7, {"type": "m.room.member"}, {**event, "state_key": ["x"]}]
