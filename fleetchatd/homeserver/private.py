@@ -31,8 +31,17 @@ def write_file(path: Path, text: str) -> None:
 
 
 def open_file(path: Path, flags: int) -> int:
-    """Open a file of ours, made with mode 0600 if it is not there; gives the descriptor."""
-    return os.open(path, flags | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    """Open a file of ours, made with mode 0600 if it is not there.
+
+    Returns:
+        A descriptor above those of standard input and output: who started us may have closed
+        them, and a child of ours gets others in their place.
+    """
+    first = os.open(path, flags | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        return fcntl.fcntl(first, fcntl.F_DUPFD_CLOEXEC, 3)
+    finally:
+        os.close(first)
 
 
 @contextmanager

@@ -85,6 +85,26 @@ def test_a_server_is_stopped_whatever_it_does(
     assert server.wait() == -end
 
 
+WITHOUT_OUTPUT = """
+import os, sys
+from pathlib import Path
+from fleetchatd.homeserver import process
+folder, python, port = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
+os.closerange(0, 3)
+process.start(folder, python, folder / "config", port)
+os._exit(process.running(folder) is None)
+"""
+
+
+def test_a_server_is_found_again_when_it_was_started_with_all_output_closed(tmp_path: Path) -> None:
+    number = ports.any_free()
+    listening = f"import socket; s = socket.create_server(('127.0.0.1', {number})); {SLEEP}"
+    python = program(tmp_path / "python", f'exec {sys.executable} -c "{listening}"')
+    command = [sys.executable, "-c", WITHOUT_OUTPUT, tmp_path, python, str(number)]
+    assert subprocess.run(command, timeout=30).returncode == 0
+    assert process.stop(tmp_path)
+
+
 def test_who_listens_on_a_port_is_told_from_who_does_not(hold: Hold) -> None:
     port = Port()
     number = port.number
