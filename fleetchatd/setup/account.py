@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fleetchatd import places
 from fleetchatd.client.errors import ClientError, UsageError
 from fleetchatd.connectors import registry
 from fleetchatd.connectors.guide import Credential, Login, LogsIn
@@ -20,6 +19,7 @@ from fleetchatd.model import Secret
 from fleetchatd.secrets import login_path, read_secret, remove_login, store_login
 from fleetchatd.setup import answers, flags, present
 from fleetchatd.setup.context import refuse_unwritable, stored_login
+from fleetchatd.setup.state import state_dir_for
 
 LOGOUT_MOST_S = 5.0
 """How long a person waits for the end of a login that nobody needs any more, in seconds."""
@@ -134,7 +134,7 @@ def of(args: Namespace) -> Account:
     if not names or not isinstance(guide, LogsIn):
         raise ClientError(f"cannot log in to {kind}: it has no logins; {_instead(names)}")
     settings = there.settings(kind) | given
-    return Account(kind, guide, settings, schema, names[0], places.state_dir(args.state_dir))
+    return Account(kind, guide, settings, schema, names[0], state_dir_for(there.path, args))
 
 
 def _instead(secret_names: Sequence[str]) -> str:

@@ -60,13 +60,18 @@ def refuse_unwritable(path: str | Path) -> None:
     """Refuse while nothing is lost by it; what shows only in writing (a full disk) is told then.
 
     Raises:
-        ClientError: nothing can be written there.
+        ClientError: no file can be made there.
     """
     folder = os.path.dirname(os.path.realpath(path))
     while not os.path.exists(folder):
         folder = os.path.dirname(folder)
-    if not os.path.isdir(folder) or not os.access(folder, os.W_OK | os.X_OK):
+    if not may_be_written(folder):
         raise ClientError(f"cannot write {path}: {folder} may not be written to; see to its rights")
+
+
+def may_be_written(folder: str) -> bool:
+    """Whether we may make files in a folder that is there."""
+    return os.path.isdir(folder) and os.access(folder, os.W_OK | os.X_OK)
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:

@@ -75,9 +75,9 @@ async def _init(args: Namespace) -> None:
 
 async def _begin(args: Namespace) -> Draft:
     """What the roster and the command line say, checked as far as no server is needed."""
-    from fleetchatd import places
     from fleetchatd.setup import answers, present
     from fleetchatd.setup.draft import Draft
+    from fleetchatd.setup.state import state_dir_for
 
     there = present.read(present.find(args.roster))
     kind = args.connector or there.kind or await _ask_for_kind(args)
@@ -85,7 +85,7 @@ async def _begin(args: Namespace) -> Draft:
     given = flags.given(args, kind, schema)
     answers.refuse_ill_formed(kind, given, schema)
     there.refuse_others(kind, flags.properties(schema))
-    draft = Draft(kind, there, given, places.state_dir(args.state_dir))
+    draft = Draft(kind, there, given, state_dir_for(there.path, args))
     _refuse_impossible_room(draft, args)
     return draft
 

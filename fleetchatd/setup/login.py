@@ -100,7 +100,7 @@ def _has_secret(kind: str) -> bool:
 
 async def _login(args: Namespace) -> None:
     from fleetchatd.setup import account
-    from fleetchatd.setup.afterwards import daemon_answers
+    from fleetchatd.setup.state import reload_command
 
     mine = account.of(args)
     way = _way(args, mine)
@@ -108,8 +108,9 @@ async def _login(args: Namespace) -> None:
     mine.refuse_unwritable()
     await account.complete(mine)
     _tell(mine, await mine.log_in(await _credential(mine, way)))
-    if daemon_answers(args.socket):
-        output.write("next: fleetchat reload\n")
+    command = reload_command(args, mine.state_dir)
+    if command is not None:
+        output.write(f"next: {output.line(command)}\n")
 
 
 def _way(args: Namespace, mine: Account) -> Way | None:

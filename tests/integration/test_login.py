@@ -252,6 +252,24 @@ async def test_a_discord_bot_logs_in_by_its_token_and_by_nothing_else(
     assert not login_file(home, "discord_bot_token").exists()
 
 
+async def test_a_login_is_stored_where_the_daemon_with_that_roster_finds_it(
+    home: Home, fake: FakeMatrixRoom, make_daemon: MakeDaemon
+) -> None:
+    daemon = make_daemon()
+    await daemon.start()
+    there = ["--socket", str(daemon.socket)]
+    same = [*there, "--roster", str(daemon.roster)]
+    command = ["login", "matrix", "--password-stdin", *account(fake)]
+    done = await home.run(*command, *same, stdin=fake.bot.password)
+    assert f"stored in {daemon.state_dir}/" in done.out
+    assert f"next: fleetchat reload --socket {daemon.socket}" in done.out
+    out = await home.run("logout", "matrix", *account(fake), *same)
+    assert f"removed the login in {daemon.state_dir}/" in out.out
+    other = await home.run(*command, *there, stdin=fake.bot.password)
+    assert (other.code, "next:" in other.out, login_file(home).exists()) == (0, False, True), other
+    assert f"add --state-dir {daemon.state_dir}" in other.errors
+
+
 async def test_without_a_kind_it_is_the_rosters(home: Home, discord: FakeDiscord) -> None:
     fleet = discord.furnish()
     nothing = await home.run("login", "--token-stdin", stdin=fleet.bot.token)
