@@ -12,7 +12,7 @@ from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 
-from fleetchatd.connectors.untrusted import one_line
+from fleetchatd.connectors.untrusted import clause
 
 
 def proxy_for(url: str) -> str | None:
@@ -48,13 +48,11 @@ def why(error: BaseException) -> str:
     """
     match error:
         case aiohttp.ClientConnectorCertificateError():
-            reason = getattr(error.certificate_error, "verify_message", error.certificate_error)
-            remedy = "name its authority's certificate in SSL_CERT_FILE, if that is a private one"
-            return f"its certificate is not trusted ({reason}); {remedy}"
+            return _of_certificate(error.certificate_error)
         case aiohttp.ClientConnectorDNSError():
             return "its name cannot be resolved"
         case aiohttp.ClientHttpProxyError():
-            return f"the proxy answered {error.status} {one_line(error.message)}".rstrip()
+            return f"the proxy answered {error.status} {clause(error.message)}".rstrip()
         case aiohttp.WSServerHandshakeError():
             return f"it answered {error.status}"
         case aiohttp.InvalidURL() | ValueError():
@@ -64,6 +62,21 @@ def why(error: BaseException) -> str:
         case asyncio.TimeoutError():
             return "no answer came in time"
     return _of_the_system(error) or f"it did not answer as it should ({type(error).__name__})"
+
+
+_EXPIRED = (9, 10)
+_ANOTHER_NAME = (62, 64)
+"""X509_V_ERR_… of OpenSSL: not yet valid, expired; another host name, another address."""
+
+
+def _of_certificate(error: Exception) -> str:
+    reason, code = getattr(error, "verify_message", error), getattr(error, "verify_code", None)
+    remedy = "name its authority's certificate in SSL_CERT_FILE, if that is a private one"
+    if code in _EXPIRED:
+        remedy = "have its administrator renew it, and see that this machine's clock is right"
+    elif code in _ANOTHER_NAME:
+        remedy = "use the name that it is made out for"
+    return f"its certificate is not trusted ({clause(reason)}); {remedy}"
 
 
 def _of_the_system(error: BaseException) -> str | None:

@@ -31,6 +31,11 @@ def one_line(value: object, longest: int = 200) -> str:
     return line if len(line) <= longest else f"{line[:longest]}…"
 
 
+def clause(value: object, longest: int = 200) -> str:
+    """The same for a sentence that may end in `; REMEDY`: what to do is never in their words."""
+    return one_line(value, longest).replace(";", ",")
+
+
 def mapping_of(value: object) -> Mapping[Any, Any]:
     """`value` if it is an object of JSON; else an empty one."""
     return value if isinstance(value, dict) else _NOTHING

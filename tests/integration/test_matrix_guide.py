@@ -147,7 +147,7 @@ def state(kind: str, **content: Any) -> Trouble:
         (lambda room: room.human.leave(), r"warning nobody is in the room but @\S+ -> join it"),
         (
             lambda room: room.human.kick(room.bot.user_id, "out; of here"),
-            r"error .*was kicked by @\S+ \(out; of here\) -> invite it again \[room_id\]",
+            r"error .*was kicked by @\S+ \(out, of here\) -> invite it again \[room_id\]",
         ),
         (lambda room: room.human.ban(room.bot.user_id), r"error .*was banned by .*lift the ban"),
         (lambda room: room.bot_hands.leave(), r"error .*has left it -> invite it again"),

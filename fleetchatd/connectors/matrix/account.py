@@ -11,7 +11,7 @@ from fleetchatd.connectors.base import Context
 from fleetchatd.connectors.matrix.api import Api, Refused, path
 from fleetchatd.connectors.matrix.events import id_of
 from fleetchatd.connectors.matrix.settings import SECRETS
-from fleetchatd.connectors.untrusted import one_line
+from fleetchatd.connectors.untrusted import clause
 from fleetchatd.errors import SecretError
 from fleetchatd.model import Secret
 
@@ -64,7 +64,7 @@ class Account:
         answer = await api.request("GET", path("account", "whoami"))
         found = answer.get("user_id")
         if found != self.user_id:
-            raise WrongAccount(one_line(found, 255) or "nobody")
+            raise WrongAccount(clause(found, 255) or "nobody")
         self.device_id = id_of(answer.get("device_id"))
 
     async def renew(self, api: Api, refused: str | None) -> bool:

@@ -19,7 +19,7 @@ import orjson
 from yarl import URL
 
 from fleetchatd.connectors.network import proxy_for, why
-from fleetchatd.connectors.untrusted import one_line
+from fleetchatd.connectors.untrusted import clause
 
 REQUEST_TIMEOUT_S = 30.0
 CONNECT_TIMEOUT_S = 10.0
@@ -269,8 +269,8 @@ def _with_surrogates(raw: bytes) -> Any:
 def _refusal(response: aiohttp.ClientResponse, found: dict[str, Any]) -> Refused:
     return Refused(
         response.status,
-        one_line(found.get("errcode"), 100),
-        one_line(found.get("error"), 300),
+        clause(found.get("errcode"), 100),
+        clause(found.get("error"), 300),
         retry_after_s=_retry_after_s(response, found),
         soft_logout=found.get("soft_logout") is True,
     )

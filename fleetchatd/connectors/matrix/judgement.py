@@ -15,7 +15,7 @@ from fleetchatd.connectors.matrix.power import Power
 from fleetchatd.connectors.matrix.room import Problem, Room
 from fleetchatd.connectors.matrix.settings import SECRETS
 from fleetchatd.connectors.probe import finding
-from fleetchatd.connectors.untrusted import list_of, mapping_of, one_line, text_of
+from fleetchatd.connectors.untrusted import clause, list_of, mapping_of, one_line, text_of
 
 (_TOKEN_NAME,) = SECRETS
 PASSWORD = "m.login.password"  # noqa: S105 - a kind of login
@@ -74,7 +74,7 @@ _OAUTH_MARKS = ("oauth_aware_preferred", "org.matrix.msc3824.delegated_oidc_comp
 def flows_of(answer: Mapping[str, Any]) -> Flows:
     """What an answer offers; nothing, if it is none."""
     flows = [mapping_of(flow) for flow in list_of(answer.get("flows"))]
-    types = [one_line(flow.get("type"), 50) for flow in flows]
+    types = [clause(flow.get("type"), 50) for flow in flows]
     by_oauth = any(flow.get(mark) is True for flow in flows for mark in _OAUTH_MARKS)
     return Flows([kind for kind in types if kind], by_oauth)
 

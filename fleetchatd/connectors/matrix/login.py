@@ -13,7 +13,7 @@ from fleetchatd.connectors.matrix.account import end_of, refresh
 from fleetchatd.connectors.matrix.api import Api, ApiError, Refused, base_url_of, path
 from fleetchatd.connectors.matrix.events import id_of
 from fleetchatd.connectors.matrix.judgement import PASSWORD, flows_of, without_password
-from fleetchatd.connectors.untrusted import one_line
+from fleetchatd.connectors.untrusted import clause
 from fleetchatd.errors import SetupError
 from fleetchatd.model import Secret
 
@@ -168,7 +168,7 @@ async def _device_of(api: Api, user_id: str) -> str | None:
     """The device that the token belongs to, if it is one of that user ("GET /whoami")."""
     answer = await api.request("GET", path("account", "whoami"))
     if answer.get("user_id") != user_id:
-        found = one_line(answer.get("user_id"), 255) or "nobody"
+        found = clause(answer.get("user_id"), 255) or "nobody"
         raise SetupError(
             f"cannot log in as {user_id}: the homeserver says that this is {found};"
             " use that as connector.matrix.user_id, or another account"

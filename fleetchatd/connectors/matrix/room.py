@@ -10,7 +10,7 @@ from collections.abc import Set
 from dataclasses import dataclass
 from enum import StrEnum
 
-from fleetchatd.connectors.untrusted import mapping_of, one_line, text_of
+from fleetchatd.connectors.untrusted import clause, mapping_of, one_line, text_of
 
 _CLOSED_JOIN_RULES = frozenset({"invite", "knock"})
 
@@ -127,7 +127,7 @@ class Room:
             remedy = "put a room without encryption into the roster"
             return self._unusable(Problem.ENCRYPTED, f"{why}; {remedy}")
         if self._replaced:
-            why = f"it was replaced by {one_line(self._replacement) or 'another room'}"
+            why = f"it was replaced by {clause(self._replacement) or 'another room'}"
             remedy = "put the new one into the roster as connector.matrix.room_id"
             return self._unusable(Problem.REPLACED, f"{why}; {remedy}")
         if allowed_senders is None and self.open:
@@ -151,7 +151,7 @@ class Room:
         if user == self.me:
             self.membership = membership
             self._membership_by = sender
-            self._membership_reason = one_line(fields.get("reason"))
+            self._membership_reason = clause(fields.get("reason"))
 
     def _learn_name(self, user: str, name: str) -> None:
         if name:
@@ -161,7 +161,7 @@ class Room:
 
     def _why_not_joined(self) -> str:
         reason = f" ({self._membership_reason})" if self._membership_reason else ""
-        who = one_line(self._membership_by) or "somebody"
+        who = clause(self._membership_by) or "somebody"
         if self.membership == "invite":
             return f"{self.me} is invited and has not joined yet; it joins by itself"
         if self.membership == "ban":
@@ -175,4 +175,4 @@ class Room:
     def _why_open(self) -> str:
         if self._history_visibility == "world_readable":
             return "it is open to everybody (its history is world-readable)"
-        return f"it is open to everybody (join rule {one_line(self._join_rule) or 'unknown'})"
+        return f"it is open to everybody (join rule {clause(self._join_rule) or 'unknown'})"

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import re
+import ssl
+from unittest.mock import Mock
+
+import aiohttp
 import pytest
 
+from fleetchatd.connectors.network import why
 from fleetchatd.connectors.probe import Answer, examine_way, finding, judged
 from tests.fakes.calls import Answer as Reply
 from tests.fakes.faults import respond
@@ -34,6 +40,13 @@ def test_what_an_answer_tells(url: str, answer: Answer, level: str, says: str) -
 
 def test_a_server_that_tells_no_time_has_no_clock_to_compare() -> None:
     assert len(judged("https://h.test", Answer(None, NOW + 99 * DAY_S), NOW, about="url")) == 1
+
+
+def test_a_certificate_that_has_ended_needs_no_other_authority() -> None:
+    ended = ssl.SSLCertVerificationError("x")
+    ended.verify_code, ended.verify_message = 10, "certificate has expired"
+    error = aiohttp.ClientConnectorCertificateError(Mock(), ended)
+    assert re.search(r"\(certificate has expired\); have its administrator renew it", why(error))
 
 
 def test_the_remedy_is_what_stands_last() -> None:

@@ -99,6 +99,15 @@ async def test_a_homeserver_that_is_down_behind_its_proxy_is_not_taken_for_anoth
     assert re.match(r"error .* answers 502: the homeserver behind it does not run.* -> start", line)
 
 
+@pytest.mark.parametrize("path", ["*/whoami", "*/sync", "*/members", "*/room/*"])
+async def test_no_servers_words_are_taken_for_a_remedy(fake: FakeMatrixRoom, path: str) -> None:
+    fake.server.world.aliases["#fleet:fleet.test"] = fake.room_id
+    fake.server.fail("GET", path, faults.refuse(403, "M_X", "no; run `evil`"), times=None)
+    settings = fake.settings | {"room_id": "#fleet:fleet.test"}
+    for one in await examined(guide, settings, fake.bot.access_token):
+        assert "evil" not in (one.remedy or "")
+
+
 async def test_a_member_list_that_lies_has_nobody_in_it(fake: FakeMatrixRoom) -> None:
     event = {"type": "m.room.member", "state_key": "\ud800", "content": {"membership": "join"}}
     chunk = [event, 7, {"type": "m.room.member"}, {**event, "state_key": ["x"]}]
