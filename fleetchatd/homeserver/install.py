@@ -33,7 +33,7 @@ def synapse_python(named: str | None, say: Callable[[str], None]) -> Path:
     if not named:
         return ensure_installed(data_folder(), say)
     _run(
-        [named, "-c", "import synapse"],
+        [named, "-E", "-c", "import synapse"],  # nor is it run with $PYTHONPATH
         f"cannot run Synapse with {named}",
         "name a Python that has matrix-synapse installed, or none to have it installed",
     )
@@ -41,10 +41,18 @@ def synapse_python(named: str | None, say: Callable[[str], None]) -> Path:
 
 
 def data_folder() -> Path:
-    """Where virtual environments are kept: of no use elsewhere, and easily made again."""
+    """Where virtual environments are kept: of no use elsewhere, and easily made again.
+
+    Raises:
+        FleetchatError: there is no such place for this user.
+    """
     base = os.environ.get("XDG_DATA_HOME", "")
-    share = Path(base) if base.startswith("/") else Path.home() / ".local/share"
-    return share / "fleetchatd" / "homeserver"
+    share = base if base.startswith("/") else os.path.expanduser("~/.local/share")
+    if share.startswith("~"):
+        raise FleetchatError(
+            "cannot find a place for Synapse: no home directory; name one in $XDG_DATA_HOME"
+        )
+    return Path(share, "fleetchatd", "homeserver")
 
 
 def ensure_installed(folder: Path, say: Callable[[str], None]) -> Path:
@@ -81,8 +89,9 @@ def _install(venv: Path, python: Path) -> None:
         # Compiled, as pip does it too: Synapse starts twice as fast.
         fill = [uv, "pip", "install", "--quiet", "--compile-bytecode", "--python", str(python)]
     else:
-        make = [sys.executable, "-m", "venv", str(venv)]
-        fill = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+        # Isolated: what $PYTHONPATH has would count as installed.
+        make = [sys.executable, "-I", "-m", "venv", str(venv)]
+        fill = [str(python), "-I", "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     remedy = "see that the package index answers, and that uv or Python's venv and pip are there"
     for command in (make, [*fill, "--requirement", str(REQUIREMENTS)]):
         _run(command, f"cannot install Synapse: `{' '.join(command)}` failed", remedy)

@@ -41,6 +41,14 @@ def without_uv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(programs))
 
 
+def that_claims_six(tmp_path: Path) -> Path:
+    """A folder in which pip finds six installed."""
+    known = tmp_path / "elsewhere/six-1.17.0.dist-info"
+    known.mkdir(parents=True)
+    (known / "METADATA").write_text("Metadata-Version: 2.1\nName: six\nVersion: 1.17.0\n")
+    return known.parent
+
+
 def has_six(python: Path) -> bool:
     return subprocess.run([python, "-c", "import six"]).returncode == 0
 
@@ -67,6 +75,7 @@ def test_without_uv_python_does_it_and_what_was_half_made_is_made_anew(
     shutil.rmtree(python.parents[1] / "lib")
     (python.parents[1] / "complete").unlink()
     without_uv(tmp_path, monkeypatch)
+    monkeypatch.setenv("PYTHONPATH", str(that_claims_six(tmp_path)))
     assert install.ensure_installed(tmp_path, print) == python
     assert has_six(python)
 
@@ -98,3 +107,7 @@ def test_environments_are_kept_where_data_belongs(
     assert install.data_folder() == tmp_path / ".local/share/fleetchatd/homeserver"
     monkeypatch.setenv("XDG_DATA_HOME", "/elsewhere")
     assert install.data_folder() == Path("/elsewhere/fleetchatd/homeserver")
+    monkeypatch.setenv("HOME", "~")  # what is left of it for a user whom nobody knows
+    monkeypatch.delenv("XDG_DATA_HOME")
+    with pytest.raises(FleetchatError, match="no home directory; name one in"):
+        install.data_folder()

@@ -100,8 +100,9 @@ def test_a_server_is_found_again_when_it_was_started_with_all_output_closed(tmp_
     number = ports.any_free()
     listening = f"import socket; s = socket.create_server(('127.0.0.1', {number})); {SLEEP}"
     python = program(tmp_path / "python", f'exec {sys.executable} -c "{listening}"')
-    command = [sys.executable, "-c", WITHOUT_OUTPUT, tmp_path, python, str(number)]
-    assert subprocess.run(command, timeout=30).returncode == 0
+    words = [str(tmp_path), str(python), str(number)]
+    started = subprocess.run([sys.executable, "-c", WITHOUT_OUTPUT, *words], timeout=30)
+    assert started.returncode == 0
     assert process.stop(tmp_path)
 
 
