@@ -107,6 +107,7 @@ async def _login(args: Namespace) -> None:
     _demand(mine, [] if way is not None else [_flags_of(mine.guide.ways)])
     mine.refuse_unwritable()
     await account.complete(mine)
+    _warn_of_the_way(mine)
     _tell(mine, await mine.log_in(await _credential(mine, way)))
     command = reload_command(args, mine.state_dir)
     if command is not None:
@@ -146,6 +147,21 @@ def _demand(mine: Account, lacking: Sequence[str]) -> None:
     lacking = [*lacking, *(flags.flag(mine.schema, name) for name in mine.missing())]
     if lacking and not prompts.possible():
         raise UsageError(f"cannot ask without a terminal; give {', '.join(lacking)}")
+
+
+def _warn_of_the_way(mine: Account) -> None:
+    """Say so, before anything secret is typed or sent, where others could read it on the way."""
+    from urllib.parse import urlsplit
+
+    from fleetchatd.connectors.guide import Finding
+    from fleetchatd.connectors.network import on_loopback
+    from fleetchatd.setup.look import show
+
+    for name in mine.guide.login_settings:
+        url = str(mine.settings[name])
+        if url.lower().startswith("http://") and not on_loopback(urlsplit(url).hostname or ""):
+            what = f"{url} is not encrypted: what you log in with can be read on the way"
+            show(Finding("warning", what, f"use https:// in {name}"))
 
 
 async def _credential(mine: Account, way: Way | None) -> Credential:

@@ -173,6 +173,14 @@ async def test_what_cannot_be_used_is_said_before_anybody_is_asked(
     assert not home.state_dir.exists()
 
 
+@pytest.mark.parametrize("host", ["0.0.0.0", "127.0.0.1"])
+async def test_who_sends_it_unencrypted_to_another_machine_is_warned(home: Home, host: str) -> None:
+    server = ["--homeserver-url", f"http://{host}:1", "--user-id", "@a:b"]
+    done = await home.run("login", "matrix", "--token-stdin", *server, stdin="x")
+    warned = "warning  http://0.0.0.0:1 is not encrypted" in done.errors.partition("cannot")[0]
+    assert (done.code, warned) == (1, host == "0.0.0.0"), done
+
+
 async def test_logging_out_ends_the_token_and_twice_is_once(home: Home, room: Room) -> None:
     assert (await log_in(home, room, room.bot.password)).code == 0
     token = stored(home)["access_token"]
