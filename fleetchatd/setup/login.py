@@ -151,17 +151,26 @@ def _demand(mine: Account, lacking: Sequence[str]) -> None:
 
 def _warn_of_the_way(mine: Account) -> None:
     """Say so, before anything secret is typed or sent, where others could read it on the way."""
-    from urllib.parse import urlsplit
-
     from fleetchatd.connectors.guide import Finding
-    from fleetchatd.connectors.network import on_loopback
     from fleetchatd.setup.look import show
 
     for name in mine.guide.login_settings:
         url = str(mine.settings[name])
-        if url.lower().startswith("http://") and not on_loopback(urlsplit(url).hostname or ""):
+        if _is_unencrypted(url):
             what = f"{url} is not encrypted: what you log in with can be read on the way"
             show(Finding("warning", what, f"use https:// in {name}"))
+
+
+def _is_unencrypted(url: str) -> bool:
+    from urllib.parse import urlsplit
+
+    from fleetchatd.connectors.network import on_loopback
+
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # whoever asks it will be told so
+        return False
+    return parts.scheme == "http" and not on_loopback(parts.hostname or "")
 
 
 async def _credential(mine: Account, way: Way | None) -> Credential:

@@ -173,7 +173,7 @@ async def test_what_cannot_be_used_is_said_before_anybody_is_asked(
     assert not home.state_dir.exists()
 
 
-@pytest.mark.parametrize("host", ["0.0.0.0", "127.0.0.1"])
+@pytest.mark.parametrize("host", ["0.0.0.0", "127.0.0.1", "[1:2:3]"])
 async def test_who_sends_it_unencrypted_to_another_machine_is_warned(home: Home, host: str) -> None:
     server = ["--homeserver-url", f"http://{host}:1", "--user-id", "@a:b"]
     done = await home.run("login", "matrix", "--token-stdin", *server, stdin="x")
