@@ -94,6 +94,6 @@ async def _send(setup: Setup, daemon: Running | ClientError, sound: bool) -> Asy
         remedy = "mend what stands above, and run it again"
         yield Finding("error", "round trip: nothing was sent", remedy)
     elif isinstance(daemon, Running):
-        yield round_trip.through_daemon(setup.socket)
+        yield await round_trip.through_daemon(setup.socket)
     else:
         yield await round_trip.through_connector(roster, state_dir)

@@ -34,11 +34,12 @@ from fleetchatd.errors import (
 from fleetchatd.model import Batch, Draft, Message, rfc3339
 from fleetchatd.roster import Roster
 from fleetchatd.setup.checks.places import user_name
+from fleetchatd.setup.checks.running import find_daemon
 from fleetchatd.setup.context import context_for
 from fleetchatd.setup.findings import of_error, told
 
 HEALTHY_S = 15.0
-"""How long a connector of our own may take until it can be sent through, in seconds."""
+"""How long a connector may take until it can be sent through, in seconds."""
 
 SEND_S = 20.0
 """How long the message may take, in seconds; no attempt to send it begins after that."""
@@ -82,8 +83,13 @@ def _not_sent(why: str) -> Finding:
 # -- through the daemon --------------------------------------------------------------------------
 
 
-def through_daemon(socket_option: str | None) -> Finding:
-    """Hand one message to the daemon that a client with this `--socket` reaches; see its end."""
+async def through_daemon(socket_option: str | None) -> Finding:
+    """Hand one message to the daemon that a client with this `--socket` reaches; see its end.
+
+    Not while its chat takes none: what expires in its outbox would be told as failed from then on.
+    """
+    if trouble := await _lasting_trouble(socket_option):
+        return _not_sent(trouble)
     draft, began = _draft(), time.monotonic()
     try:
         message = _post(Client(socket_option), draft)
@@ -95,8 +101,22 @@ def through_daemon(socket_option: str | None) -> Finding:
     if state == "delivered":
         return _arrived(began, message.get("remote_id"))
     if state == "failed" and not message.get("remote_ids"):
-        return _not_sent(str(reason))
+        late = f"the chat did not take it within {SEND_S:g} s"
+        return _not_sent(late if reason == "expired" else str(reason))
     return _unknown(f"it is {state}" + (f" ({reason})" if reason else ""))
+
+
+async def _lasting_trouble(socket_option: str | None) -> str | None:
+    """What the daemon's connector is still in trouble with after a while; None if it is well."""
+    end = time.monotonic() + HEALTHY_S
+    while True:
+        found = find_daemon(socket_option)
+        if isinstance(found, ClientError):
+            return str(found)
+        trouble = found.connector.get("detail")
+        if not trouble or time.monotonic() > end:
+            return str(trouble) if trouble else None
+        await asyncio.sleep(0.2)
 
 
 def _post(client: Client, draft: Draft) -> dict[str, object]:

@@ -115,7 +115,7 @@ def _no_server_finding(server: Server, error: TmuxError) -> Finding:
     reason = one_line(str(error))
     if isinstance(error, NoServerError) and "denied" not in reason:
         where = _WHERE.sub("", reason).partition(" (")[0]
-        what = f"`{server.shown()}` does not run on {where} yet, and is started by the daemon"
+        what = f"`{server.shown()}` does not run on {where} yet (a daemon started here starts it)"
         return Finding("ok", what)
     remedy = "look as the user that the daemon runs as, and with its TMUX_TMPDIR"
     what = f"cannot ask `{server.shown()}`: {reason}"

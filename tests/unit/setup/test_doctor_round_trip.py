@@ -130,13 +130,20 @@ async def test_through_a_connector_that_breaks_nothing_is_sent(
 
 
 @asynccontextmanager
-async def scripted(path: Path, answer: bytes) -> AsyncIterator[list[bytes]]:
-    """Somebody on a socket who answers each request so; gives the requests."""
+async def scripted(
+    path: Path, answer: bytes, health: bytes | None = None
+) -> AsyncIterator[list[bytes]]:
+    """Somebody on a socket who answers what is posted so; gives what was posted."""
     requests: list[bytes] = []
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        requests.append(await reader.readuntil(b"}"))
-        writer.write(answer)
+        with suppress(asyncio.IncompleteReadError):  # one that only looks whether somebody is there
+            head = await reader.readuntil(b"\r\n\r\n")
+            if head.startswith(b"POST"):
+                requests.append(head + await reader.readuntil(b"}"))
+                writer.write(answer)
+            else:
+                writer.write(health or _http("200 OK", "{}"))
         with suppress(ConnectionError):
             await writer.drain()
         writer.close()
@@ -155,7 +162,7 @@ def _http(status: str, body: str) -> bytes:
         (_http("200 OK", '{"state": "delivered", "remote_id": "$1"}'), "ok", "took a message in"),
         (
             _http("200 OK", '{"state": "failed", "error": "expired", "remote_ids": []}'),
-            *("error", "nothing was sent: expired"),
+            *("error", "did not take it within 20 s"),
         ),
         (_http("200 OK", '{"state": "unknown", "error": "doubt"}'), "error", "perhaps: it is unk"),
         (_http("202 Accepted", '{"state": "sending"}'), "error", "perhaps: it is sending"),
@@ -169,7 +176,21 @@ async def test_a_daemon_is_asked_once_whatever_it_answers(
 ) -> None:
     path = tmp_path / "s"
     async with scripted(path, answer) as requests:
-        finding = await asyncio.to_thread(round_trip.through_daemon, str(path))
+        finding = await asyncio.to_thread(asyncio.run, round_trip.through_daemon(str(path)))
     assert (finding.level, what in finding.what) == (level, True), finding
     (request,) = requests
     assert b"\r\nIdempotency-Key: doctor-" in request
+
+
+async def test_through_a_daemon_whose_chat_takes_nothing_nothing_is_sent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(round_trip, "HEALTHY_S", 0.01)
+    health = _http("200 OK", '{"connector": {"detail": "nobody is there; start the console"}}')
+    async with scripted(tmp_path / "s", b"", health) as requests:
+        finding = await asyncio.to_thread(
+            asyncio.run, round_trip.through_daemon(str(tmp_path / "s"))
+        )
+    assert finding.what == "round trip: nothing was sent: nobody is there"
+    assert finding.remedy == "start the console"
+    assert requests == []
