@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 
 from fleetchatd.client import output
@@ -12,6 +11,7 @@ from fleetchatd.errors import SecretError
 from fleetchatd.model import Secret
 from fleetchatd.places import socket_candidates
 from fleetchatd.secrets import read_secret
+from fleetchatd.setup.typed import Places
 
 
 def daemon_answers(socket_option: str | None) -> bool:
@@ -23,25 +23,12 @@ def daemon_answers(socket_option: str | None) -> bool:
     return True
 
 
-def start_or_reload(
-    socket_option: str | None, roster_option: str | None, state_option: str | None
-) -> list[str]:
-    """The commands that look once more at everything, and let the daemon use it.
-
-    Args:
-        socket_option: what `--socket` said.
-        roster_option: what `--roster` said; None if the daemon finds it by itself.
-        state_option: what `--state-dir` said.
-    """
-    options = {"--roster": roster_option, "--state-dir": state_option}
-    places = [word for name, place in options.items() if place for word in (name, place)]
-    socket = ["--socket", socket_option] if socket_option else []
-    words = (
-        ["fleetchat", *socket, "reload"]
-        if daemon_answers(socket_option)
-        else ["fleetchatd", *socket, *places]
-    )
-    return [shlex.join(["fleetchat", *socket, "doctor", *places]), shlex.join(words)]
+def start_or_reload(places: Places) -> list[str]:
+    """The commands that look once more at everything, and let the daemon use it."""
+    everything = places.options(["socket", "roster", "state_dir"])
+    reload = places.typed("fleetchat reload")
+    start = f"fleetchatd{everything}"
+    return [f"fleetchat doctor{everything}", reload if daemon_answers(places.socket) else start]
 
 
 def note_what_outranks(name: str, state_dir: str | Path, stored: Secret) -> None:

@@ -25,6 +25,9 @@ from fleetchatd.setup.account import abandon
 from fleetchatd.setup.context import context_for, stored_login
 from fleetchatd.setup.findings import told
 from fleetchatd.setup.present import Present
+from fleetchatd.setup.typed import Places
+
+NOTHING_NAMED = Places()
 
 
 @dataclass(slots=True)
@@ -40,12 +43,18 @@ class Draft:
 
     Attributes:
         settings: what the roster has, and what was given since.
+        named: places that commands in remedies must name.
         invite: whom to invite into a room that is to be made; None if there is to be none.
         context: the guide's; it knows a login that is not stored yet.
     """
 
     def __init__(
-        self, kind: str, present: Present, given: Mapping[str, Any], state_dir: str
+        self,
+        kind: str,
+        present: Present,
+        given: Mapping[str, Any],
+        state_dir: str,
+        named: Places = NOTHING_NAMED,
     ) -> None:
         """Begin with what is there.
 
@@ -57,6 +66,7 @@ class Draft:
         self.schema = registry.settings_schema(kind)
         self.guide = getattr(registry.connector_class(kind), "guide", None)
         self.present = present
+        self.named = named
         self.settings = present.settings(kind) | dict(given)
         self.invite: Sequence[str] | None = None
         self._stored = context_for(present.fleet, state_dir)
@@ -150,7 +160,7 @@ class Draft:
             except SecretError as error:
                 what, remedy = told(str(error))
                 if isinstance(self.guide, LogsIn):
-                    remedy = f"log in with `fleetchat login {self.kind}`"
+                    remedy = self.named.typed(f"log in with `fleetchat login {self.kind}`")
                 return Finding("warning", what, remedy, name)
         return None
 

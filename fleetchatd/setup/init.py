@@ -70,7 +70,7 @@ async def _init(args: Namespace) -> None:
     finally:
         await draft.forget()
     if written:
-        _say_what_next(draft, args)
+        _say_what_next(draft)
 
 
 async def _begin(args: Namespace) -> Draft:
@@ -78,6 +78,7 @@ async def _begin(args: Namespace) -> Draft:
     from fleetchatd.setup import answers, present
     from fleetchatd.setup.draft import Draft
     from fleetchatd.setup.state import state_dir_for
+    from fleetchatd.setup.typed import Places
 
     there = present.read(present.find(args.roster))
     kind = args.connector or there.kind or await _ask_for_kind(args)
@@ -85,7 +86,8 @@ async def _begin(args: Namespace) -> Draft:
     given = flags.given(args, kind, schema)
     answers.refuse_ill_formed(kind, given, schema)
     there.refuse_others(kind, flags.properties(schema))
-    draft = Draft(kind, there, given, state_dir_for(there.path, args))
+    named = Places(args.roster, args.state_dir, args.socket)
+    draft = Draft(kind, there, given, state_dir_for(there.path, args), named)
     _refuse_impossible_room(draft, args)
     return draft
 
@@ -189,9 +191,10 @@ def _demand_flags(draft: Draft, args: Namespace) -> None:
         )
 
 
-def _say_what_next(draft: Draft, args: Namespace) -> None:
+def _say_what_next(draft: Draft) -> None:
     from fleetchatd.setup.afterwards import start_or_reload
 
-    todo = [] if draft.secret_finding() is None else [f"fleetchat login {draft.kind}"]
-    todo += start_or_reload(args.socket, args.roster, args.state_dir)
+    command = draft.named.typed(f"fleetchat login {draft.kind}")
+    todo = [] if draft.secret_finding() is None else [command]
+    todo += start_or_reload(draft.named)
     output.write("".join(f"next: {output.line(command)}\n" for command in todo))

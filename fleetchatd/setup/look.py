@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 
 from fleetchatd.connectors.guide import Finding, Guide
 from fleetchatd.setup.draft import Draft
@@ -55,7 +56,12 @@ class Look:
         again = finding in self._said and finding.level != "error"
         self._said.add(finding)
         if not again and (self._with_oks or finding.level != "ok"):
-            show(finding)
+            show(_typed(finding, self._draft))
+
+
+def _typed(finding: Finding, draft: Draft) -> Finding:
+    remedy = finding.remedy
+    return finding if remedy is None else replace(finding, remedy=draft.named.typed(remedy))
 
 
 def show(finding: Finding) -> None:

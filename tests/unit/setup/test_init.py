@@ -112,3 +112,18 @@ def test_who_reads_only_the_beginning_has_it_written_all_the_same(
         monkeypatch.setattr(sys, "stdout", gone)
         assert init("--connector memory --yes") == 0
     assert load_roster(roster).connector_kind == "memory"
+
+
+def test_the_commands_that_come_next_name_the_places_that_were_named(
+    roster: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    there, state, socket = tmp_path / "r.yaml", tmp_path / "a state", tmp_path / "s"
+    named = ["--roster", str(there), "--state-dir", str(state), "--socket", str(socket)]
+    flags = ["--connector", "discord", "--channel-id", "1", "--no-verify", "--yes"]
+    assert main(["init", *flags, *named]) == 0
+    told = capsys.readouterr()
+    login = f"fleetchat login discord --roster {there} --state-dir '{state}'"
+    assert f"log in with `{login}`\n" in told.err
+    places = f"--socket {socket} --roster {there} --state-dir '{state}'"
+    commands = (login, f"fleetchat doctor {places}", f"fleetchatd {places}")
+    assert told.out.endswith("".join(f"next: {command}\n" for command in commands))
