@@ -59,7 +59,7 @@ async def furnish(record: Record, folder: Path, state_dir: Path) -> tuple[Record
     except ApiError as error:
         raise FleetchatError(
             f"cannot set up the homeserver at {record.base_url}: {error}; see {folder / LOG_NAME},"
-            " and run it again"
+            " stop it with `fleetchat homeserver down` if it hangs, and run this again"
         ) from error
     return record, secret
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from fleetchatd.homeserver.record import Record
 from fleetchatd.roster import ORCHESTRATOR
 from fleetchatd.secrets import store_login
 from fleetchatd.setup import present, roster_file
-from fleetchatd.setup.context import refusals
+from fleetchatd.setup.context import refusals, refuse_unwritable
 from fleetchatd.setup.present import Present
 
 KIND = "matrix"
@@ -50,32 +51,34 @@ def homeserver_arguments(parser: argparse.ArgumentParser) -> None:
 
 def homeserver(args: argparse.Namespace) -> int:
     """Start the homeserver, or stop it."""
+    act, doing = (_up, "start") if args.action == "up" else (_down, "stop")
     with refusals():
         state_dir = Path(places.state_dir(args.state_dir)).absolute()
-        return _up(args, state_dir) if args.action == "up" else _down(args, state_dir)
+        try:
+            return act(args, state_dir)
+        except OSError as error:
+            raise FleetchatError(
+                f"cannot {doing} the homeserver: {error.filename or state_dir}: {error.strerror};"
+                " see whose it is, whether it may be written, and whether there is room"
+            ) from error
 
 
 def _up(args: argparse.Namespace, state_dir: Path) -> int:
     folder = state_dir / _FOLDER
     path = present.find(args.roster)
     _refuse_another(path, folder, force=args.force)  # before anything is made
-    try:
-        make_folder(state_dir)
-        make_folder(folder)
-        with locked(folder / "command.lock", output.note):
-            # Whoever held the lock may have filled in the roster.
-            roster = _refuse_another(path, folder, force=args.force)
-            record = records.load(folder) or records.new(_orchestrator(roster))
-            record = _running(record, folder, args.python)
-            record, secret = asyncio.run(accounts.furnish(record, folder, state_dir))
-            store_login(accounts.TOKEN_NAME, state_dir, secret)
-            roster_file.write(roster_file.plan(path, KIND, _settings(record, roster)))
-    except OSError as error:
-        raise FleetchatError(
-            f"cannot start the homeserver: {error.filename or folder}: {error.strerror}; see whose"
-            " it is, whether it may be written, and whether there is room"
-        ) from error
-    telling.tell(args, record, path)
+    make_folder(state_dir)
+    _refuse_somebody_elses(state_dir)
+    make_folder(folder)
+    with locked(folder / "command.lock", output.note):
+        # Whoever held the lock may have filled in the roster.
+        roster = _refuse_another(path, folder, force=args.force)
+        record = records.load(folder) or records.new(_orchestrator(roster))
+        record = _running(record, folder, args.python)
+        record, secret = asyncio.run(accounts.furnish(record, folder, state_dir))
+        store_login(accounts.TOKEN_NAME, state_dir, secret)
+        roster_file.write(roster_file.plan(path, KIND, _settings(record, roster)))
+    telling.tell(args, record, path, _orchestrator(roster))
     telling.warn_of_another_token(secret, state_dir)
     return 0
 
@@ -94,6 +97,15 @@ def _down(args: argparse.Namespace, state_dir: Path) -> int:
     return 0
 
 
+def _refuse_somebody_elses(state_dir: Path) -> None:
+    """Root, too: its files there would lock their owner out, and the server would run as root."""
+    if state_dir.stat().st_uid != os.geteuid():
+        raise FleetchatError(
+            f"cannot start the homeserver: {state_dir} is not yours; do it as the user whose it is,"
+            " or name another with --state-dir"
+        )
+
+
 # -- the roster ----------------------------------------------------------------------------------
 
 
@@ -102,6 +114,7 @@ def _refuse_another(path: str, folder: Path, *, force: bool) -> Present:
 
     Raises:
         FleetchatError: it does, or it cannot be read.
+        ClientError: it has to be written, and cannot be.
     """
     roster = present.read(path)
     record = records.load(folder)  # after the roster, which is written last
@@ -111,6 +124,8 @@ def _refuse_another(path: str, folder: Path, *, force: bool) -> Present:
             f"cannot fill in {path}: its matrix block names another homeserver, user or room; name"
             " another file with --roster, or have it replaced with --force (a backup is kept)"
         )
+    if not (block and _means(block, record)):
+        refuse_unwritable(path)
     return roster
 
 

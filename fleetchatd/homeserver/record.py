@@ -98,7 +98,7 @@ def load(folder: Path) -> Record | None:
     """The record in `folder`, if there is one.
 
     Raises:
-        FleetchatError: it cannot be read.
+        FleetchatError: it is damaged.
     """
     path = folder / _NAME
     try:
@@ -107,13 +107,11 @@ def load(folder: Path) -> Record | None:
         return Record(bot=bot, operator=operator, **values)
     except FileNotFoundError:
         return None
-    except OSError as error:
-        reason = str(error.strerror)
-    # Not chained: the decoder's error carries the whole text, passwords included.
     except (ValueError, TypeError, KeyError, AttributeError):
-        reason = "it is not what `fleetchat homeserver up` has written"
+        pass  # not chained: the decoder's error carries the whole text, passwords included
     raise FleetchatError(
-        f"cannot use {path}: {reason}; mend it, or move {folder} away to begin anew"
+        f"cannot use {path}: it is not what `fleetchat homeserver up` has written; mend it, or move"
+        f" {folder} away to begin anew"
     )
 
 

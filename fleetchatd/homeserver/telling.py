@@ -15,14 +15,21 @@ from fleetchatd.model import Secret
 from fleetchatd.secrets import read_secret
 
 
-def tell(args: argparse.Namespace, record: Record, roster: str) -> None:
-    """Say where the homeserver is, who the operator is there, and what comes next."""
+def tell(args: argparse.Namespace, record: Record, roster: str, orchestrator: str) -> None:
+    """Say where the homeserver is, who the operator is there, and what comes next.
+
+    Args:
+        args: of `up`.
+        record: of the homeserver, with its room.
+        roster: the file that names it.
+        orchestrator: its name there; on the homeserver it may have to be another.
+    """
     if args.json:
         operator = {"user_id": record.operator.user_id, "password": record.operator.password}
         place = {"homeserver_url": record.base_url, "room_id": record.room_id}
         output.write_json(json.dumps({**place, "operator": operator}))
     else:
-        output.write(_words(args, record, roster))
+        output.write(_words(args, record, roster, orchestrator))
 
 
 def warn_of_another_token(secret: Secret, state_dir: Path) -> None:
@@ -36,7 +43,7 @@ def warn_of_another_token(secret: Secret, state_dir: Path) -> None:
         output.note(f"{found.source} outranks the login stored here; unset it for the daemon")
 
 
-def _words(args: argparse.Namespace, record: Record, roster: str) -> str:
+def _words(args: argparse.Namespace, record: Record, roster: str, orchestrator: str) -> str:
     return f"""\
 A Matrix homeserver runs on this machine, for you and the orchestrator alone.
 
@@ -55,7 +62,7 @@ answer in Element:
 
   fleetchatd{_named(args, "roster", "state_dir")}
   fleetchat send 'Hello.'
-  fleetchat read --name {record.bot.name} --wait 300
+  fleetchat read --name {orchestrator} --wait 300
 
 A daemon that runs already wants `fleetchat reload`. To stop the homeserver:
 `fleetchat homeserver down{_named(args, "state_dir")}`
