@@ -72,7 +72,7 @@ def add_flags(
                 action="append",
                 dest=_destination(word),
                 metavar=re.split(r"[-_]", word)[-1].upper(),
-                help=f"{', '.join(having)}: {schema.get('title', '')}".replace("%", "%%"),
+                help=f"{', '.join(having)}: {_help(schema)}".replace("%", "%%"),
             )
 
 
@@ -129,6 +129,14 @@ def _all_flags(kinds: Iterable[str]) -> dict[str, tuple[Schema, list[str]]]:
         for word, name in flags(schema).items():
             found.setdefault(word, (properties(schema)[name], []))[1].append(kind)
     return found
+
+
+def _help(schema: Schema) -> str:
+    """How a value is written; of a list, of which one is given at a time, what it is for."""
+    if not is_list(schema):
+        return str(schema.get("title", ""))
+    purpose = str(schema.get("description", "")).partition(".")[0]
+    return f"{purpose[:1].lower()}{purpose[1:]}; may be repeated".removeprefix("; ")
 
 
 def _given(word: str, words: Sequence[str], schema: Schema, name: str) -> Any:

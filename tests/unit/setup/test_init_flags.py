@@ -49,6 +49,13 @@ def test_the_kinds_that_are_shipped_have_the_flags_that_are_promised() -> None:
     }
 
 
+def test_a_flag_that_two_kinds_have_is_explained_for_both() -> None:
+    parser = argparse.ArgumentParser()
+    flags.add_flags(parser, ["discord", "matrix"])
+    told = " ".join(parser.format_help().split())
+    assert "discord, matrix: who may speak to the orchestrator; may be repeated" in told
+
+
 def schema_of(kind: str) -> flags.Schema:
     return registry.settings_schema(kind)
 
