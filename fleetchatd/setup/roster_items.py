@@ -30,7 +30,8 @@ def change_items(draft: Draft, node: Node, old: Sequence[Any], new: Sequence[Any
             replace_value(draft, item, value)
         for index in range(kept, b):
             _drop(draft, node, index, until_end=b == len(old))
-        _insert(draft, node, kept, [inline(value) for value in new[c + kept - a : d]])
+        words = [inline(value, node.children[0].style) for value in new[c + kept - a : d]]
+        _insert(draft, node, kept, words)
 
 
 def replace_value(draft: Draft, node: Node, value: object) -> None:
@@ -39,7 +40,7 @@ def replace_value(draft: Draft, node: Node, value: object) -> None:
     Raises:
         CannotEdit: a comment would have to go.
     """
-    words = f"{node.anchor} {inline(value, node.style)}".lstrip()
+    words = f"{node.anchor} {inline(value, node.style or draft.layout.quotes)}".lstrip()
     if node.is_block:
         # Up to the key: a list may be less indented than another value may be.
         draft.insert(draft.layout.before(node.start), f" {words}")

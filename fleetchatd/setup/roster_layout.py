@@ -102,6 +102,12 @@ class Layout:
         self._tokens = [(start, end, token) for start, end, token in tokens if start < end]
         self._starts = [start for start, _, _ in self._tokens]
 
+    @property
+    def quotes(self) -> str | None:
+        """What all texts are quoted with: `"` in a roster that is JSON."""
+        keys = self.root.children[:1] if self.root.is_flow else ()
+        return keys[0].style if keys and keys[0].style == '"' else None
+
     def _node(self, event: Any, events: Iterator[Any]) -> Node:
         start, end = _span(event)
         column = event.end_mark.column

@@ -65,7 +65,7 @@ def _become_block(draft: Draft, parent: Node, node: Node, new: Mapping[str, Any]
 
 def _add_entries(draft: Draft, node: Node, entries: Mapping[str, Any]) -> None:
     if node.is_flow:
-        words = inline(entries)[1:-1]
+        words = inline(entries, draft.layout.quotes)[1:-1]
         if node.children:
             draft.insert(node.children[-1].end, f", {words}")
         else:

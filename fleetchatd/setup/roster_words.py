@@ -27,8 +27,11 @@ def inline(value: object, style: str | None = None) -> str:
 
     Args:
         value: what the roster shall say.
-        style: the quotes of the text that it takes the place of.
+        style: the quotes of the text that it takes the place of, or stands among; with `"` a
+            collection is JSON.
     """
+    if style == '"' and not isinstance(value, str):
+        return json.dumps(value, ensure_ascii=False)
     if isinstance(value, Mapping):
         return _dump(_quoted(value, None))
     # Within brackets even where it will not stand so: what is safe there is safe everywhere.

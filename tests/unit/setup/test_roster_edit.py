@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -47,6 +48,20 @@ def refusal(text: str, kind: str = "matrix", settings: Mapping[str, Any] = MATRI
     with pytest.raises(ConfigError, match=r"^cannot edit the roster: ") as error:
         with_connector(text.encode(), kind, settings)
     return str(error.value)
+
+
+def test_a_roster_that_is_json_stays_so() -> None:
+    values = {
+        "version": 1,
+        "transport": "tmux",
+        "agents": [{"name": "mos", "runtime": "claude"}],
+        "connector": {"kind": "tmux", "matrix": {"room_id": None, "allowed_senders": ["@a:x"]}},
+    }
+    wanted = MATRIX | {"allowed_senders": ["@a:x", "@b:x"]}
+    for connector in ({}, values["connector"], {"matrix": {}}, {"matrix": None}):
+        for indent in (None, 2):
+            text = json.dumps(values | {"connector": connector}, indent=indent)
+            assert json.loads(edited(text, "matrix", wanted))["connector"]["matrix"] == wanted
 
 
 # A roster without the block, or without anything in it
