@@ -64,7 +64,10 @@ class Account:
         except (FileNotFoundError, NotADirectoryError):
             return False
         except OSError as error:
-            raise SecretError(f"cannot look at {self.path}: {error.strerror}") from error
+            raise SecretError(
+                f"cannot look at {self.path}: {error.strerror}; see to its rights, or name the"
+                " daemon's with --state-dir"
+            ) from error
         return True
 
     def read(self) -> Secret:

@@ -56,6 +56,10 @@ async def test_the_systems_daemon_finds_the_login_that_root_has_stored(
     await system.api.wait_health(lambda health: health["connector"]["authenticated"])
     owner = "stat -c %U:%a /var/lib/fleetchatd/logins/matrix_access_token.json"
     assert await system.lab.run("sh", "-c", owner) == "fleetchatd:600\n"
+    # While it runs, neither the chat nor the place need be named.
+    bare = token.replace(login, "fleetchat login")
+    assert "stored in /var/lib/fleetchatd/logins/" in await system.lab.run("sh", "-ec", bare)
+    assert await system.lab.run("sh", "-c", owner) == "fleetchatd:600\n"
 
 
 async def test_a_users_service_gets_its_token_from_a_file_of_that_user(
