@@ -73,8 +73,12 @@ def ensure_installed(folder: Path, say: Callable[[str], None]) -> Path:
             if not (venv / _COMPLETE).exists() or not python.exists():
                 say("installing Synapse (about 250 MB, once) …")
                 shutil.rmtree(venv, ignore_errors=True)
-                _install(venv, python)
-                (venv / _COMPLETE).touch()
+                try:
+                    _install(venv, python)
+                    (venv / _COMPLETE).touch()
+                except BaseException:
+                    shutil.rmtree(venv, ignore_errors=True)
+                    raise
     except OSError as error:
         raise FleetchatError(
             f"cannot install Synapse in {venv}: {error.strerror}; make room there, or name another"
