@@ -70,11 +70,18 @@ class Interview:
             await self._log_in()
         elif error.about in flags.properties(draft.schema):
             earlier = draft.settings.get(error.about)
-            await self._ask(error.about)
-            if draft.settings[error.about] == earlier:
+            await self._ask_again(error.about)
+            if draft.settings.get(error.about) == earlier:
                 await self._wait_for_hand()
         else:
             await self._wait_for_hand()
+
+    async def _ask_again(self, name: str) -> None:
+        """Ask for what was wrong; some rooms, as an encrypted one, are never right again."""
+        if name in self._draft.room_settings and self._draft.secret_finding() is None:
+            await self._ask_for_room(name)
+        else:
+            await self._ask(name)
 
     async def _wait_for_hand(self) -> None:
         """Let a person mend what no answer can."""
@@ -111,7 +118,7 @@ class Interview:
         if not await prompts.choose("Which room?", choices):
             await self._ask(name)
         else:
-            self._draft.invite = await self.ask_whom_to_invite()
+            self._draft.have_room_made(await self.ask_whom_to_invite())
 
     async def ask_whom_to_invite(self) -> list[str]:
         """The ids of people, at least one."""

@@ -14,7 +14,7 @@ from tests.harness.home import Home
 from tests.harness.human import Human
 from tests.harness.matrix_http import path
 from tests.harness.person import Person
-from tests.harness.rooms import MakeDaemon
+from tests.harness.rooms import MakeDaemon, Room
 from tests.harness.synapse import Synapse
 from tests.harness.tmux import Tmux
 
@@ -75,6 +75,25 @@ async def test_a_person_with_nothing_is_led_to_a_matrix_room_past_every_mistake(
     assert (await daemon.api.final((await daemon.api.send("here I am"))["id"]))["state"] == (
         "delivered"
     )
+
+
+async def test_a_room_that_became_encrypted_is_replaced_by_a_new_one(
+    home: Home, tmux: Tmux, room: Room
+) -> None:
+    settings = "".join(f"    {name}: '{value}'\n" for name, value in room.settings.items())
+    fleet = "version: 1\ntransport: tmux\nagents:\n  - {name: mos, runtime: claude}\n"
+    home.write_roster(f"{fleet}connector:\n  kind: matrix\n  matrix:\n{settings}")
+    await home.run("login", "matrix", "--token-stdin", stdin=room.bot.access_token)
+    await room.human.set_state("m.room.encryption", {"algorithm": "m.megolm.v1.aes-sha2"})
+    person = await Person.types(home, tmux, "fleetchat init")
+    await person.chooses("Which room?", "Make a private one")
+    await person.answers("with blanks between them):", room.human.user_id)
+    await person.reads("and write it into")
+    await person.pane.keys("Enter")
+    await person.sees_it_end(0)
+    made = load_roster(home.roster).connector_settings["room_id"]
+    assert made != room.settings["room_id"]
+    await room.human.in_room(made).join()
 
 
 async def test_who_stops_halfway_leaves_nothing_behind_here_nor_at_the_server(
