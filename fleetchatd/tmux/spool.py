@@ -241,7 +241,7 @@ class Spool:
     def _write_partial(self, folder: Path, name: str, data: bytes) -> Path:
         partial = folder / f"{_PARTIAL}{name}.{secrets.token_hex(4)}"
         try:
-            with partial.open("xb") as file:
+            with open(partial, "xb", opener=_owners_alone) as file:
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
@@ -257,6 +257,10 @@ class Spool:
             _sync(place.parent)
         except OSError as error:
             raise _cannot("write", place, error) from None
+
+
+def _owners_alone(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 def _sync(folder: Path) -> None:

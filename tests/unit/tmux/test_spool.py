@@ -112,6 +112,8 @@ def test_the_oldest_confirmations_are_forgotten(
 def test_everything_is_its_owners_alone(spool: Spool) -> None:
     for folder in (spool.folder, spool.folder / "in", spool.folder / "ack"):
         assert folder.stat().st_mode & 0o777 == 0o700
+    spool.write_names(Names("web1:operator", "web1:mos"))
+    assert (spool.folder / "names").stat().st_mode & 0o777 == 0o600
 
 
 def test_who_is_who_is_known_once_a_daemon_said_so(spool: Spool) -> None:
