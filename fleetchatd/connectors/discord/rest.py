@@ -6,6 +6,7 @@ Discord's proxies dropped. Its models are not used; what an answer says is parse
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
@@ -29,6 +30,9 @@ LONGEST_PAUSE_S = 3600.0
 
 LONGEST_LIMIT_S = 30.0
 """A rate limit that lasts longer is not sat out in a request, in seconds."""
+
+SIGN_IN_S = LONGEST_LIMIT_S + REQUEST_TIMEOUT_S
+"""How long signing in may take: the library itself would wait for minutes, in seconds."""
 
 LONGEST_NAME = 100
 """How much of a name is shown, in characters."""
@@ -131,7 +135,8 @@ class Rest:
             client = await resources.enter_async_context(_client(intents, proxy_for(api_url)))
             # It keeps no picture of the guild: who reads what the gateway tells is intake.py.
             client._connection.parsers.clear()
-            me, name = _whose(_parsed(await client.http.static_login(token)))
+            async with asyncio.timeout(SIGN_IN_S):
+                me, name = _whose(_parsed(await client.http.static_login(token)))
         except BaseException as error:
             await resources.aclose()
             raise _signing_in(error) if isinstance(error, Exception) else error from None

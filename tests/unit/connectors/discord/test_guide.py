@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from fleetchatd.connectors.discord import rest
 from fleetchatd.connectors.discord.checkup import place_findings
 from fleetchatd.connectors.discord.connector import DiscordConnector
 from fleetchatd.connectors.discord.guide import DiscordGuide
@@ -13,6 +14,7 @@ from fleetchatd.connectors.discord.place import HISTORY, NEEDED, SEND, VIEW, Pla
 from fleetchatd.connectors.guide import Credential, Guide, Login, LogsIn, MakesRoom
 from fleetchatd.errors import SetupError
 from fleetchatd.model import Secret
+from tests.fakes import faults
 from tests.fakes.discord.refusals import refuse
 from tests.fakes.discord.server import FakeDiscordChannel
 
@@ -64,6 +66,15 @@ async def test_a_server_that_has_no_such_api_or_is_not_there_is_no_refusal(
         await log_in(fleet, fleet.bot.token)
     await fleet.server.stop()
     with pytest.raises(SetupError, match="cannot log in to Discord: Connection refused; look"):
+        await log_in(fleet, fleet.bot.token)
+
+
+async def test_a_server_that_hangs_is_not_waited_for_for_minutes(
+    fleet: FakeDiscordChannel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rest, "SIGN_IN_S", 0.05)
+    fleet.server.fail("GET", "*/users/@me", faults.hang())
+    with pytest.raises(SetupError, match="cannot log in to Discord: no answer came in time; look"):
         await log_in(fleet, fleet.bot.token)
 
 
