@@ -30,10 +30,13 @@ class Doctor:
         self.server = fleet.server
         self.state_dir = state_dir
         self.token: str | None = fleet.bot.token
+        self.configured = False
 
     def secret(self, name: str) -> Secret:
         if self.token is None:
             raise SecretError(f"cannot find the secret {name}: nowhere; put it somewhere")
+        if self.configured:
+            return Secret(self.token, source="$DISCORD_BOT_TOKEN", replaces="0" * 64)
         return Secret(self.token)
 
     async def findings(self, **settings: Any) -> list[Finding]:
@@ -102,6 +105,12 @@ async def test_a_refused_token_is_told_by_its_name(doctor: Doctor) -> None:
     assert (found.level, found.about) == ("error", "discord_bot_token")
     assert "fleetchat login discord" in str(found.remedy)
     assert "s3cret" not in f"{found.what} {found.remedy}"
+
+
+async def test_another_token_is_put_where_the_refused_one_came_from(doctor: Doctor) -> None:
+    doctor.token, doctor.configured = "s3cret-token", True
+    trouble = await doctor.trouble()
+    assert str(trouble.remedy).endswith("and put it into $DISCORD_BOT_TOKEN")
 
 
 async def test_a_server_that_is_away_is_one_finding(doctor: Doctor) -> None:

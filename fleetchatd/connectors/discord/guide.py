@@ -59,18 +59,21 @@ class DiscordGuide:
         for found in way:
             yield replace(found, about=_api_setting(settings))
         try:
-            token = context.secret(SECRETS[0]).value
+            secret = context.secret(SECRETS[0])
         except SecretError as error:
             yield finding("error", str(error), SECRETS[0], "run `fleetchat login discord`")
             return
         if way[-1].level == "error":
             return
         try:
-            rest = await Rest.sign_in(_api_url(settings), token)
+            rest = await Rest.sign_in(_api_url(settings), secret.value)
         except RestError as error:
             unwelcome = isinstance(error, Refused) and error.unwelcome
             about = SECRETS[0] if unwelcome else _api_setting(settings)
-            what = _with_remedy(error, f"{_COPY_TOKEN}, and run `fleetchat login discord`")
+            # What is configured outranks a login.
+            configured = secret.replaces is not None
+            then = f"put it into {secret.source}" if configured else "run `fleetchat login discord`"
+            what = _with_remedy(error, f"{_COPY_TOKEN}, and {then}")
             yield finding("error", what, about, None)
             return
         try:
