@@ -50,6 +50,13 @@ def hide(secret: str) -> None:
     _secrets.add(secret)
 
 
+def without_secrets(text: str) -> str:
+    """`text` with every hidden value cut out."""
+    for secret in _secrets:
+        text = text.replace(secret, "***")
+    return text
+
+
 def last_words(sentence: str, log_format: LogFormat) -> None:
     """Record why the process ends at once, as an error.
 
@@ -127,9 +134,9 @@ def _without_secrets(_logger: Any, _method: str, fields: Fields) -> Fields:
         if value is None or isinstance(value, bool | int | float):
             continue
         text = str(value)
-        for secret in _secrets:
-            if secret in text:
-                text = fields[name] = text.replace(secret, "***")
+        safe = without_secrets(text)
+        if safe != text:
+            fields[name] = safe
     return fields
 
 

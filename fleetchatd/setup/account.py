@@ -18,7 +18,7 @@ from fleetchatd.errors import SecretError, SetupError
 from fleetchatd.model import Secret
 from fleetchatd.secrets import login_path, read_secret, remove_login, store_login
 from fleetchatd.setup import answers, flags, present
-from fleetchatd.setup.context import refuse_unwritable, stored_login
+from fleetchatd.setup.context import hidden, refuse_unwritable, stored_login
 from fleetchatd.setup.state import state_dir_for
 
 LOGOUT_MOST_S = 5.0
@@ -76,7 +76,7 @@ class Account:
         Raises:
             SecretError: it is missing or malformed.
         """
-        return read_secret(self.secret_name, self.state_dir, {})
+        return hidden(read_secret(self.secret_name, self.state_dir, {}))
 
     def stored(self) -> Secret | None:
         """What is stored; None if that is nothing to go by."""

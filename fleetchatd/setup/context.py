@@ -21,6 +21,9 @@ from fleetchatd.secrets import exchange, read_secret, store_login
 
 T = TypeVar("T")
 
+SHORTEST_SECRET = 8
+"""What is shorter is no token, and may be part of any word that we say."""
+
 
 def context_for(roster: Roster | None, state_dir: str | Path) -> Context:
     """What a guide, or a connector that is only tried, works with: the daemon's own secrets.
@@ -31,10 +34,10 @@ def context_for(roster: Roster | None, state_dir: str | Path) -> Context:
     """
 
     def secret(name: str) -> Secret:
-        return _hidden(read_secret(name, state_dir))
+        return hidden(read_secret(name, state_dir))
 
     def store_secret(name: str, secret: Secret) -> None:
-        store_login(name, state_dir, _hidden(secret))
+        store_login(name, state_dir, hidden(secret))
 
     return Context(
         orchestrator=roster.orchestrator.name if roster else ORCHESTRATOR,
@@ -48,10 +51,18 @@ def context_for(roster: Roster | None, state_dir: str | Path) -> Context:
     )
 
 
+def hidden(secret: Secret) -> Secret:
+    """The secret; from here on no message shows it, whoever has repeated it."""
+    for value in (secret.value, secret.refresh_token):
+        if value and len(value) >= SHORTEST_SECRET:
+            logs.hide(value)
+    return secret
+
+
 def stored_login(name: str, state_dir: str | Path) -> Secret | None:
     """The login that is stored, whatever the environment says; None if there is none to use."""
     try:
-        return read_secret(name, state_dir, {})
+        return hidden(read_secret(name, state_dir, {}))
     except SecretError:
         return None
 
@@ -89,15 +100,11 @@ def run(work: Coroutine[Any, Any, T]) -> T:
 
 @contextmanager
 def refusals() -> Iterator[None]:
-    """Turn what fleetchatd refuses into the command's own refusal: a sentence, and exit 1."""
+    """Turn what fleetchatd refuses into the command's own refusal: a sentence, and exit 1.
+
+    A server may have repeated the token that it was shown.
+    """
     try:
         yield
     except FleetchatError as error:
-        raise ClientError(str(error)) from error
-
-
-def _hidden(secret: Secret) -> Secret:
-    for value in (secret.value, secret.refresh_token):
-        if value:
-            logs.hide(value)
-    return secret
+        raise ClientError(logs.without_secrets(str(error))) from error

@@ -10,8 +10,10 @@ from getpass import getpass
 
 from fleetchatd.client.errors import UsageError
 from fleetchatd.connectors.guide import Credential, Way
+from fleetchatd.model import Secret
 from fleetchatd.secrets import LONGEST_BYTES
 from fleetchatd.setup import prompts
+from fleetchatd.setup.context import hidden
 
 WAYS: dict[Way, str] = {
     "password": "with its password, which is neither shown nor kept",
@@ -22,7 +24,7 @@ WAYS: dict[Way, str] = {
 async def ask(way: Way) -> Credential | None:
     """Ask a person; None if they just press Enter. Raises as `prompts.ask` does."""
     typed = await prompts.ask_hidden(f"{way.capitalize()}:")
-    return Credential(way, typed) if typed else None
+    return _credential(way, typed) if typed else None
 
 
 async def ask_how(ways: Sequence[Way]) -> Way:
@@ -43,13 +45,20 @@ def read(way: Way) -> Credential:
     try:
         with _interruptible():
             if sys.stdin.isatty():  # where it would be shown as it is typed
-                return Credential(way, _line(way, getpass(f"{way.capitalize()}: ").encode()))
+                return _credential(way, _line(way, getpass(f"{way.capitalize()}: ").encode()))
             raw = sys.stdin.buffer.read(LONGEST_BYTES + 1)
     except EOFError:
         raise prompts.StoppedError from None
     except OSError as error:
         raise _unusable(way, f"standard input cannot be read: {error.strerror}") from None
-    return Credential(way, _line(way, raw))
+    return _credential(way, _line(way, raw))
+
+
+def _credential(way: Way, value: str) -> Credential:
+    """What was given; from here on no message shows a token, and a guide sees to passwords."""
+    if way == "token":
+        hidden(Secret(value))
+    return Credential(way, value)
 
 
 @contextmanager

@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from fleetchatd.client import output
-from fleetchatd.client.errors import ClientError, UsageError
+from fleetchatd.client.errors import UsageError
 from fleetchatd.connectors import registry
-from fleetchatd.errors import FleetchatError, SetupError
+from fleetchatd.errors import FleetchatError, SecretError, SetupError
 from fleetchatd.setup import flags
 
 if TYPE_CHECKING:
@@ -227,12 +227,12 @@ async def _end(mine: Account) -> str | None:
     Returns:
         What else there is to do.
     """
-    ending = mine.read()
-    while True:
-        try:
+    try:
+        ending = mine.read()
+        while True:
             more = await mine.guide.logout(mine.settings, ending)
-        except SetupError as error:
-            raise ClientError(f"{error}; or remove it here only, with --forget") from error
-        ended, ending = ending, mine.stored() or ending
-        if ending == ended:
-            return more
+            ended, ending = ending, mine.stored() or ending
+            if ending == ended:
+                return more
+    except (SetupError, SecretError) as error:
+        raise type(error)(f"{error}; or remove it here only, with --forget") from error

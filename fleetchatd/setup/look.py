@@ -6,6 +6,7 @@ import sys
 from dataclasses import replace
 
 from fleetchatd.connectors.guide import Finding, Guide
+from fleetchatd.logs import without_secrets
 from fleetchatd.setup.draft import Draft
 from fleetchatd.setup.findings import guarded_live, line_of
 
@@ -56,12 +57,13 @@ class Look:
         again = finding in self._said and finding.level != "error"
         self._said.add(finding)
         if not again and (self._with_oks or finding.level != "ok"):
-            show(_typed(finding, self._draft))
+            show(_fit_to_be_shown(finding, self._draft))
 
 
-def _typed(finding: Finding, draft: Draft) -> Finding:
-    remedy = finding.remedy
-    return finding if remedy is None else replace(finding, remedy=draft.named.typed(remedy))
+def _fit_to_be_shown(finding: Finding, draft: Draft) -> Finding:
+    """With commands as they must be typed here, and without a token that a server has repeated."""
+    remedy = None if finding.remedy is None else draft.named.typed(finding.remedy)
+    return replace(finding, what=without_secrets(finding.what), remedy=remedy)
 
 
 def show(finding: Finding) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from fleetchatd.client import output
 from fleetchatd.client.errors import ClientError
+from fleetchatd.logs import without_secrets
 
 if TYPE_CHECKING:
     import questionary
@@ -68,7 +69,7 @@ async def confirm(question: str) -> bool:
 
 def say(words: str) -> None:
     """Say something between two questions."""
-    output.write(output.text(words) + "\n")
+    output.write(output.text(without_secrets(words)) + "\n")
 
 
 async def _answer(question: questionary.Question) -> Any:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
 
 from tests.fakes.discord.server import FakeDiscord
+from tests.fakes.faults import refuse
 from tests.fakes.homeserver import FakeMatrixRoom
 from tests.harness.home import Done, Home
 from tests.harness.matrix_http import ask, path
@@ -179,6 +180,33 @@ async def test_who_sends_it_unencrypted_to_another_machine_is_warned(home: Home,
     done = await home.run("login", "matrix", "--token-stdin", *server, stdin="x")
     warned = "warning  http://0.0.0.0:1 is not encrypted" in done.errors.partition("cannot")[0]
     assert (done.code, warned) == (1, host == "0.0.0.0"), done
+
+
+async def test_a_token_that_a_server_repeats_is_not_shown(home: Home, fake: FakeMatrixRoom) -> None:
+    token = fake.bot.access_token
+    said = refuse(418, "M_ODD", f"you said {token}")
+    fake.server.fail("*", "*/whoami", said, times=None)
+    fake.server.fail("*", "*/logout", said, times=None)
+    given = await home.run("login", "matrix", "--token-stdin", *account(fake), stdin=token)
+    login_file(home).parent.mkdir(parents=True)
+    login_file(home).write_text(token)
+    found = await home.run("init", "--connector", "matrix", *words(fake.settings), "--yes")
+    ended = await home.run("logout", "matrix", *account(fake))
+    for done in (given, found, ended):
+        assert (done.code, "you said ***" in done.errors, token in done.errors) == (1, True, False)
+
+
+def words(settings: Mapping[str, str]) -> list[str]:
+    flags = [("--" + name.replace("_", "-"), value) for name, value in settings.items()]
+    return [word for flag in flags for word in flag]
+
+
+async def test_a_login_that_is_malformed_can_only_be_forgotten(home: Home) -> None:
+    login_file(home).parent.mkdir(parents=True)
+    login_file(home).write_text("{")
+    server = ["--homeserver-url", NOBODY, "--user-id", "@a:b"]
+    done = await home.run("logout", "matrix", *server)
+    assert (done.code, "remove it here only, with --forget" in done.errors) == (1, True), done
 
 
 async def test_logging_out_ends_the_token_and_twice_is_once(home: Home, room: Room) -> None:
