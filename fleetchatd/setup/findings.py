@@ -12,6 +12,7 @@ import json
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from dataclasses import asdict, replace
+from typing import Any
 
 from fleetchatd.client import output
 from fleetchatd.client.errors import ClientError
@@ -97,13 +98,21 @@ async def guarded_live(
     """The same for what is asked of a chat."""
     try:
         async for finding in look():
-            yield finding
-    except Exception as error:
+            yield _checked(finding)
+    except (Exception, SystemExit) as error:
         yield of_error(error, subject)
 
 
+def _checked(finding: Any) -> Finding:
+    """The finding, if it can be shown: it may be a plug-in's."""
+    words = isinstance(finding.what, str) and isinstance(finding.remedy, str | None)
+    if not isinstance(finding, Finding) or not words or finding.level not in _COLOURS:
+        raise TypeError
+    return finding
+
+
 def of_error(
-    error: Exception, subject: str, *, level: Level = "error", about: str | None = None
+    error: BaseException, subject: str, *, level: Level = "error", about: str | None = None
 ) -> Finding:
     """What went wrong while `subject` was looked at.
 

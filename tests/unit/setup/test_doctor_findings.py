@@ -38,13 +38,26 @@ def test_what_breaks_off_is_an_error_without_its_words_and_what_was_found_stays(
     assert "report it" in str(second.remedy)
 
 
-async def test_a_guide_that_breaks_off_is_an_error_too() -> None:
+@pytest.mark.parametrize("error", [RecursionError(), SystemExit(7)])
+async def test_a_guide_that_breaks_off_is_an_error_too(error: BaseException) -> None:
     async def look() -> AsyncIterator[Finding]:
         yield FINE
-        raise RecursionError
+        raise error
 
     found = [finding async for finding in guarded_live("the chat", look)]
     assert [finding.level for finding in found] == ["ok", "error"]
+
+
+@pytest.mark.parametrize(
+    "odd",
+    ["hello", Finding("fatal", "x"), Finding("ok", None), Finding("ok", "x", 7)],  # type: ignore[arg-type]
+)
+async def test_what_is_no_finding_of_a_plug_in_is_its_mistake(odd: Finding) -> None:
+    async def look() -> AsyncIterator[Finding]:
+        yield odd
+
+    (found,) = [finding async for finding in guarded_live("the chat", look)]
+    assert (found.level, "report it" in str(found.remedy)) == ("error", True)
 
 
 @pytest.mark.parametrize(
