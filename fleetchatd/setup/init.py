@@ -75,6 +75,7 @@ async def _init(args: Namespace) -> None:
 
 async def _begin(args: Namespace) -> Draft:
     """What the roster and the command line say, checked as far as no server is needed."""
+    from fleetchatd import places
     from fleetchatd.setup import answers, present
     from fleetchatd.setup.draft import Draft
     from fleetchatd.setup.state import state_dir_for
@@ -87,7 +88,9 @@ async def _begin(args: Namespace) -> Draft:
     answers.refuse_ill_formed(kind, given, schema)
     there.refuse_others(kind, flags.properties(schema))
     named = Places(args.roster, args.state_dir, args.socket)
-    draft = Draft(kind, there, given, state_dir_for(there.path, args), named)
+    has_login = bool(registry.secret_names(kind))
+    state_dir = state_dir_for(there.path, args) if has_login else places.state_dir(args.state_dir)
+    draft = Draft(kind, there, given, state_dir, named)
     _refuse_impossible_room(draft, args)
     return draft
 

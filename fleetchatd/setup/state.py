@@ -30,9 +30,10 @@ def state_dir_for(roster_path: str, args: Namespace) -> str:
             _note("the system's service", SYSTEM_STATE, usual)
         return usual
     theirs = daemon.state_dir
-    if theirs is None or daemon.keeps(usual):
+    same = daemon.runs(roster_path)
+    if theirs is None or daemon.keeps(usual) or (args.state_dir and not same):
         return usual
-    if not args.state_dir and daemon.runs(roster_path) and may_be_written(theirs):
+    if not args.state_dir and same and may_be_written(theirs):
         return theirs
     _note(f"the daemon on {daemon.socket}", theirs, usual)
     return usual
