@@ -59,7 +59,8 @@ async def furnish(record: Record, folder: Path, state_dir: Path) -> tuple[Record
     except ApiError as error:
         raise FleetchatError(
             f"cannot set up the homeserver at {record.base_url}: {error}; see {folder / LOG_NAME},"
-            " stop it with `fleetchat homeserver down` if it hangs, and run this again"
+            " stop it with `fleetchat homeserver down`, and run this again, or move the folder away"
+            " to begin anew"
         ) from error
     return record, secret
 
