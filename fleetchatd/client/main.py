@@ -67,8 +67,13 @@ class Formatter(argparse.RawDescriptionHelpFormatter):
         super().__init__(prog, width=int(columns) - 2 if columns.isdecimal() else 98)
 
 
-def build_parser(names: Iterable[str] = COMMANDS) -> argparse.ArgumentParser:
-    """The parser for the commands in `names`; each one costs its start about half a millisecond."""
+def build_parser(names: Iterable[str] = COMMANDS, *, bare: bool = False) -> argparse.ArgumentParser:
+    """The parser for the commands in `names`; each one costs its start about half a millisecond.
+
+    Args:
+        names: of the commands.
+        bare: leave out what the commands take, and with it all that their modules import.
+    """
     parser = argparse.ArgumentParser(
         prog="fleetchat",
         description="Talk with the operator through fleetchatd, and look after it.",
@@ -92,7 +97,8 @@ def build_parser(names: Iterable[str] = COMMANDS) -> argparse.ArgumentParser:
         )
         # Suppressed, so that its absence here does not undo what stands before the command.
         _add_shared(command, argparse.SUPPRESS, argparse.SUPPRESS)
-        _function(module, f"{name}_arguments")(command)
+        if not bare:
+            _function(module, f"{name}_arguments")(command)
     return parser
 
 
@@ -100,7 +106,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code (contract §4)."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
-        args = build_parser(_wanted(arguments)).parse_args(arguments)
+        bare = not any(word in COMMANDS for word in arguments)  # `--help`, or a mistake
+        args = build_parser(_wanted(arguments), bare=bare).parse_args(arguments)
         code = _function(COMMANDS[args.command][0], args.command)(args)
     except ClientError as error:
         if str(error):

@@ -23,6 +23,7 @@ from fleetchatd.connectors.discord.raw import id_of
 from fleetchatd.connectors.discord.settings import SCHEMA
 from fleetchatd.connectors.network import proxy_for, why
 from fleetchatd.connectors.untrusted import clause, mapping_of, one_line, text_of
+from fleetchatd.logs import without_secrets
 
 REQUEST_TIMEOUT_S = 30.0
 CONNECT_TIMEOUT_S = 10.0
@@ -255,7 +256,7 @@ def _translated(error: Exception, *, doubtful: bool = False) -> RestError:
         told = mapping_of(_parsed(text)) if code == 0 else {}
         if isinstance(told.get("code"), int):
             code, text = told["code"], text_of(told.get("message"))
-        text = text.removeprefix(f"{error.status}: ")  # said already
+        text = without_secrets(text.removeprefix(f"{error.status}: "))  # that was said already
         reason = "" if text.lstrip().startswith("<") else clause(text)  # of a proxy, in HTML
         return Refused(error.status, code, reason, _retry_after_s(error), doubtful)
     return Unreachable(why(error), never_sent=_never_sent(error) and not doubtful)

@@ -19,7 +19,8 @@ import orjson
 from yarl import URL
 
 from fleetchatd.connectors.network import proxy_for, why
-from fleetchatd.connectors.untrusted import clause
+from fleetchatd.connectors.untrusted import clause, text_of
+from fleetchatd.logs import without_secrets
 
 REQUEST_TIMEOUT_S = 30.0
 CONNECT_TIMEOUT_S = 10.0
@@ -158,7 +159,7 @@ class Api:
             raise Unreachable("connecting took too long", never_sent=True) from None
         except (TimeoutError, asyncio.IncompleteReadError):
             raise Unreachable("no answer came in time", never_sent=False) from None
-        except (aiohttp.ClientError, OSError) as error:
+        except (aiohttp.ClientError, OSError, UnicodeError) as error:  # the last: of an odd name
             raise Unreachable(why(error), never_sent=False) from None
         finally:
             if response is not None:
@@ -270,7 +271,7 @@ def _refusal(response: aiohttp.ClientResponse, found: dict[str, Any]) -> Refused
     return Refused(
         response.status,
         clause(found.get("errcode"), 100),
-        clause(found.get("error"), 300),
+        clause(without_secrets(text_of(found.get("error"))), 300),  # it may quote our own header
         retry_after_s=_retry_after_s(response, found),
         soft_logout=found.get("soft_logout") is True,
     )

@@ -10,6 +10,7 @@ from contextlib import suppress
 import pytest
 import pytest_asyncio
 
+from fleetchatd import logs
 from fleetchatd.connectors.matrix.api import Api, Refused, Unreachable, base_url_of, path
 from tests.fakes import faults
 from tests.fakes.calls import Answer
@@ -173,6 +174,22 @@ async def test_what_a_server_writes_moves_no_cursor(api: Api, fake: FakeMatrixRo
         await api.request("GET", "/")
     assert str(refused.value).isprintable()
     assert len(str(refused.value)) < 500
+
+
+async def test_a_server_that_quotes_our_token_tells_it_to_nobody(
+    api: Api, fake: FakeMatrixRoom
+) -> None:
+    logs.hide(fake.bot.access_token)
+    fake.server.fail("GET", "*", faults.refuse(403, "M_X", f"Bearer {fake.bot.access_token}?"))
+    with pytest.raises(Refused, match=r"Bearer \*\*\*\?"):
+        await api.request("GET", "/")
+
+
+async def test_a_name_that_no_server_can_have_is_out_of_reach() -> None:
+    api = Api(f"http://{'a' * 64}.test")
+    with pytest.raises(Unreachable, match="its address is none"):
+        await api.request("GET", "/")
+    await api.close()
 
 
 @pytest.mark.parametrize(
