@@ -19,8 +19,9 @@ from fleetchatd.homeserver.private import locked, make_folder
 from fleetchatd.homeserver.record import Record
 from fleetchatd.roster import ORCHESTRATOR
 from fleetchatd.secrets import store_login
-from fleetchatd.setup import present, roster_file
+from fleetchatd.setup import present
 from fleetchatd.setup.context import refusals, refuse_unwritable
+from fleetchatd.setup.editing import change
 from fleetchatd.setup.present import Present
 
 KIND = "matrix"
@@ -77,7 +78,7 @@ def _up(args: argparse.Namespace, state_dir: Path) -> int:
         record = _running(record, folder, args.python)
         record, secret = asyncio.run(accounts.furnish(record, folder, state_dir))
         store_login(accounts.TOKEN_NAME, state_dir, secret)
-        roster_file.write(roster_file.plan(path, KIND, _settings(record, roster)))
+        change.write(change.plan(path, KIND, _settings(record, roster)))
     telling.tell(args, record, path, _orchestrator(roster))
     telling.warn_of_another_token(secret, state_dir)
     return 0

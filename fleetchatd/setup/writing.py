@@ -12,8 +12,8 @@ from fleetchatd.setup import prompts
 from fleetchatd.setup.afterwards import note_what_outranks
 from fleetchatd.setup.context import refuse_unwritable
 from fleetchatd.setup.draft import Draft
-from fleetchatd.setup.roster_file import Change, plan
-from fleetchatd.setup.roster_file import write as write_file
+from fleetchatd.setup.editing.change import Change, plan
+from fleetchatd.setup.editing.change import write as write_file
 
 
 def change_of(draft: Draft) -> Change:

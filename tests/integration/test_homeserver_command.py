@@ -55,7 +55,7 @@ DEATHS = [
     *(Death("after", REQUEST, number) for number in (3, 5, 6, 7, 8, 10)),  # to the room,
     *(Death("after", REQUEST, number) for number in (4, 5, 6)),  # and from there
     Death("after", "fleetchatd.secrets:store_login"),
-    Death("after", "fleetchatd.setup.roster_file:write"),
+    Death("after", "fleetchatd.setup.editing.change:write"),
 ]
 """Each a step further, in the order in which `up` comes to them."""
 

@@ -8,9 +8,9 @@ from typing import Any, Final
 
 from fleetchatd.errors import ConfigError
 from fleetchatd.roster_text import read_text
-from fleetchatd.setup.roster_draft import CannotEdit
-from fleetchatd.setup.roster_splice import splice
-from fleetchatd.setup.roster_words import block, exactly
+from fleetchatd.setup.editing.draft import CannotEdit
+from fleetchatd.setup.editing.splice import splice
+from fleetchatd.setup.editing.words import block, exactly
 
 _NEW_ROSTER: Final = b"""\
 # A fleet of one. Every agent that runs in tmux gets an entry; one of them is the orchestrator.

@@ -8,9 +8,9 @@ from typing import Any
 
 from yaml import BlockEntryToken, FlowEntryToken
 
-from fleetchatd.setup.roster_draft import Draft
-from fleetchatd.setup.roster_layout import Node
-from fleetchatd.setup.roster_words import exactly, inline
+from fleetchatd.setup.editing.draft import Draft
+from fleetchatd.setup.editing.layout import Node
+from fleetchatd.setup.editing.words import exactly, inline
 
 
 def change_items(draft: Draft, node: Node, old: Sequence[Any], new: Sequence[Any]) -> None:

@@ -17,7 +17,7 @@ from typing import Any
 from fleetchatd.errors import ConfigError, RosterError
 from fleetchatd.roster import parse_roster
 from fleetchatd.roster_text import LARGEST_BYTES, read_text
-from fleetchatd.setup.roster_edit import with_connector
+from fleetchatd.setup.editing.connector import with_connector
 
 
 @dataclass(frozen=True, slots=True)

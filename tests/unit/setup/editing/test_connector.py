@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from fleetchatd.errors import ConfigError
 from fleetchatd.roster import parse_roster
 from fleetchatd.roster_text import read_text
-from fleetchatd.setup.roster_edit import with_connector
+from fleetchatd.setup.editing.connector import with_connector
 
 HEAD = "version: 1\ntransport: tmux\nagents: [{name: mos, runtime: claude}]\n"
 TMUX = {"session": "operator"}

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from fleetchatd.errors import ConfigError, RosterError
-from fleetchatd.setup.roster_file import Change, plan, write
+from fleetchatd.setup.editing.change import Change, plan, write
 
 OLD = b"version: 1 # \xc3\xbc\r\ntransport: tmux\nagents: [{name: mos, runtime: claude}]\nz: 1"
 TMUX = {"session": "operator"}

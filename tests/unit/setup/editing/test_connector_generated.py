@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from fleetchatd.errors import ConfigError
 from fleetchatd.roster import parse_roster
 from fleetchatd.roster_text import read_text
-from fleetchatd.setup.roster_edit import with_connector
+from fleetchatd.setup.editing.connector import with_connector
 
 FIRST: dict[str, dict[str, Any]] = {
     "tmux": {"session": "operator"},

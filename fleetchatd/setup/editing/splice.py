@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from fleetchatd.setup.roster_draft import Draft
-from fleetchatd.setup.roster_items import change_items, replace_value
-from fleetchatd.setup.roster_layout import BREAKS, Node
-from fleetchatd.setup.roster_words import block, exactly, inline
+from fleetchatd.setup.editing.draft import Draft
+from fleetchatd.setup.editing.items import change_items, replace_value
+from fleetchatd.setup.editing.layout import BREAKS, Node
+from fleetchatd.setup.editing.words import block, exactly, inline
 
 
 def splice(text: str, values: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from fleetchatd.setup.roster_layout import BREAKS, Layout
+from fleetchatd.setup.editing.layout import BREAKS, Layout
 
 _NEWLINES = ("\r\n", "\n", "\r")
 
