@@ -16,7 +16,7 @@ from fleetchatd.connectors import registry
 from fleetchatd.connectors.guide import Credential, Login, LogsIn
 from fleetchatd.errors import SecretError, SetupError
 from fleetchatd.model import Secret
-from fleetchatd.secrets import login_path, read_secret, remove_login, store_login
+from fleetchatd.secrets import exchange, login_path, read_secret, remove_login, store_login
 from fleetchatd.setup import answers, flags, present
 from fleetchatd.setup.context import hidden, refuse_unwritable, stored_login
 from fleetchatd.setup.state import state_dir_for
@@ -89,12 +89,14 @@ class Account:
             SetupError: it is refused; what was stored stays.
             SecretError: it cannot be stored.
         """
-        login = await self.guide.login(self.settings, credential, self.stored())
-        try:
-            store_login(self.secret_name, self.state_dir, login.secret)
-        except SecretError:
-            await abandon(login, credential, self.guide, self.settings)
-            raise
+        # A daemon that renews the earlier login just now would store that over this one.
+        async with exchange(self.state_dir):
+            login = await self.guide.login(self.settings, credential, self.stored())
+            try:
+                store_login(self.secret_name, self.state_dir, login.secret)
+            except SecretError:
+                await abandon(login, credential, self.guide, self.settings)
+                raise
         return login
 
     def refuse_unwritable(self) -> None:

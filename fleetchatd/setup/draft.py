@@ -177,7 +177,7 @@ class Draft:
         self._held = _Held(login, credential)
         return login
 
-    def store_login(self) -> Login | None:
+    async def store_login(self) -> Login | None:
         """Store what was kept in mind.
 
         Raises:
@@ -186,7 +186,8 @@ class Draft:
         if self._held is None:
             return None
         login = self._held.login
-        self._stored.store_secret(self.secret_names[0], login.secret)
+        async with self._stored.exchange():  # else a renewed earlier one may be stored over it
+            self._stored.store_secret(self.secret_names[0], login.secret)
         self._held = None
         return login
 

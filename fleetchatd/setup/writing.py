@@ -55,16 +55,16 @@ async def write(draft: Draft, *, yes: bool, dry_run: bool) -> bool:
         refuse_unwritable(draft.present.path)  # before a room is made that no roster would name
         if not yes:
             await _confirm(draft)
-    stored = _store_login(draft)
+    stored = await _store_login(draft)
     if change is None:
         return await _write_with_room(draft)
     _say(_written(change, write_file(change)))
     return change.needed or stored
 
 
-def _store_login(draft: Draft) -> bool:
+async def _store_login(draft: Draft) -> bool:
     """Store what a person has logged in with, if they have; whether they have."""
-    login, state_dir = draft.store_login(), draft.context.state_dir
+    login, state_dir = await draft.store_login(), draft.context.state_dir
     if login is None:
         return False
     _say(output.line(f"stored the login of {login.who} under {state_dir}") + "\n")

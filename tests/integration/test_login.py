@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from fleetchatd.secrets import exchange
 from tests.fakes.discord.server import FakeDiscord
 from tests.fakes.faults import refuse
 from tests.fakes.homeserver import FakeMatrixRoom
@@ -250,6 +251,29 @@ async def test_a_login_that_was_renewed_while_it_was_ended_is_ended_too(
     tokens = [call.token for call in fake.server.calls_to("POST", "*/logout")]
     assert tokens[-1] == "renewed-by-a-daemon"
     assert not login_file(home).exists()
+
+
+async def test_a_daemon_renews_nothing_while_somebody_logs_in_anew(
+    home: Home, fake: FakeMatrixRoom
+) -> None:
+    assert (await log_in(home, fake, fake.bot.password)).code == 0
+    hold = fake.server.hold("POST", "*/login")
+    async with asyncio.TaskGroup() as tasks:
+        running = tasks.create_task(log_in(home, fake, fake.bot.password))
+        await hold.reached()
+        assert await _exchange_is_held(home.state_dir)
+        hold.release()
+    assert running.result().code == 0
+    assert not await _exchange_is_held(home.state_dir)
+
+
+async def _exchange_is_held(state_dir: Path) -> bool:
+    """Whether a daemon that wants to renew would have to wait."""
+    try:
+        async with asyncio.timeout(0.1), exchange(state_dir):
+            return False
+    except TimeoutError:
+        return True
 
 
 async def test_at_a_terminal_what_is_missing_is_asked_for_and_not_shown(

@@ -123,7 +123,7 @@ async def test_a_login_is_used_at_once_and_stored_when_everything_is_known(
     draft.context.store_secret(NAME, Secret("renewed"))  # as a guide does that finds it expired
     with pytest.raises(SecretError):
         read_secret(NAME, tmp_path)
-    draft.store_login()
+    await draft.store_login()
     assert read_secret(NAME, tmp_path).value == "renewed"
     await draft.forget()
     assert guide.ended == []
@@ -193,7 +193,7 @@ async def test_another_account_ends_the_login_that_was_made_to_the_first(
     await interview.Interview(draft, Look(draft, with_oks=False)).run()
     assert draft.settings == {"room": "b", "server": "second"}
     assert guide.ended == ["token for x"]
-    assert draft.store_login() is None
+    assert await draft.store_login() is None
 
 
 @given(st.binary(max_size=40))
