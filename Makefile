@@ -46,7 +46,7 @@ format: setup ## let ruff rewrite what it can
 	@$(BIN)/ruff format
 
 docs: setup ## the documentation as a site, in build/docs; a warning is an error
-	@$(BIN)/sphinx-build -b html -W --keep-going -n -q -d $(SITE)-doctrees docs $(SITE)
+	@$(BIN)/sphinx-build -E -a -b html -W --keep-going -n -q -d $(SITE)-doctrees docs $(SITE)
 	@echo "$(SITE)/index.html"
 
 reference: setup ## write anew what docs/reference takes from the code

@@ -12,13 +12,14 @@ import json
 import math
 import os
 import re
-import tempfile
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from fleetchatd.durable import replace_file
 from fleetchatd.errors import SecretError
 from fleetchatd.model import Secret
 
@@ -74,7 +75,8 @@ def store_login(name: str, state_dir: str | Path, secret: Secret) -> None:
     try:
         _make_private(path.parent.parent)
         _make_private(path.parent)
-        _replace_file(path, json.dumps(_to_json(secret)).encode())
+        content = json.dumps(_to_json(secret)).encode()
+        replace_file(path, content, ready=partial(_own_like, path.parent))
     except OSError as error:
         raise SecretError(f"cannot store the secret {name} in {path}: {error.strerror}") from error
 
@@ -254,31 +256,8 @@ def _make_private(folder: Path) -> None:
     _own_like(folder.parent, folder)
 
 
-def _replace_file(path: Path, content: bytes) -> None:
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".login-")  # mode 0600
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            _own_like(path.parent, file.fileno())
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-    _sync_folder(path.parent)
-
-
 def _own_like(model: Path, target: Path | int) -> None:
     """Root stores logins for the daemon's user, who must be able to read them."""
     if os.geteuid() == 0:
         owner = model.stat()
         os.chown(target, owner.st_uid, owner.st_gid)
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

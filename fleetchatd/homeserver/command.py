@@ -20,6 +20,7 @@ from fleetchatd.homeserver.record import Record
 from fleetchatd.roster import ORCHESTRATOR
 from fleetchatd.secrets import store_login
 from fleetchatd.setup import present
+from fleetchatd.setup.afterwards import note_what_outranks
 from fleetchatd.setup.context import refusals, refuse_unwritable
 from fleetchatd.setup.editing import change
 from fleetchatd.setup.present import Present
@@ -80,7 +81,7 @@ def _up(args: argparse.Namespace, state_dir: Path) -> int:
         store_login(accounts.TOKEN_NAME, state_dir, secret)
         change.write(change.plan(path, KIND, _settings(record, roster)))
     telling.tell(args, record, path, _orchestrator(roster))
-    telling.warn_of_another_token(secret, state_dir)
+    note_what_outranks(accounts.TOKEN_NAME, state_dir, secret)
     return 0
 
 

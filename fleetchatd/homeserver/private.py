@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import fcntl
 import os
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from fleetchatd.durable import replace_file
 
 
 def make_folder(path: Path) -> None:
@@ -18,16 +19,7 @@ def make_folder(path: Path) -> None:
 
 def write_file(path: Path, text: str) -> None:
     """Write a file, mode 0600, durably; it appears whole or not at all."""
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
-    try:
-        with os.fdopen(descriptor, "w") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    replace_file(path, text.encode())
 
 
 def open_file(path: Path, flags: int) -> int:

@@ -5,14 +5,10 @@ from __future__ import annotations
 import argparse
 import json
 import shlex
-from pathlib import Path
 
 from fleetchatd.client import output
-from fleetchatd.errors import SecretError
-from fleetchatd.homeserver.accounts import ROOM_NAME, TOKEN_NAME
+from fleetchatd.homeserver.accounts import ROOM_NAME
 from fleetchatd.homeserver.record import Record
-from fleetchatd.model import Secret
-from fleetchatd.secrets import read_secret
 
 
 def tell(args: argparse.Namespace, record: Record, roster: str, orchestrator: str) -> None:
@@ -30,17 +26,6 @@ def tell(args: argparse.Namespace, record: Record, roster: str, orchestrator: st
         output.write_json(json.dumps({**place, "operator": operator}))
     else:
         output.write(_words(args, record, roster, orchestrator))
-
-
-def warn_of_another_token(secret: Secret, state_dir: Path) -> None:
-    """A token of the environment outranks the stored login, and would be refused."""
-    try:
-        found = read_secret(TOKEN_NAME, state_dir)
-    except SecretError as error:
-        output.note(str(error))
-        return
-    if found.value != secret.value:
-        output.note(f"{found.source} outranks the login stored here; unset it for the daemon")
 
 
 def _words(args: argparse.Namespace, record: Record, roster: str, orchestrator: str) -> str:

@@ -23,6 +23,8 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from fleetchatd.durable import sync_folder
+
 LONGEST_BYTES = 1024 * 1024
 """What the operator may say at once, as much as a request to the socket may hold."""
 
@@ -171,7 +173,7 @@ class Spool:
         place = self._ack / message_id
         try:
             os.close(os.open(place, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
-            _sync(self._ack)
+            sync_folder(self._ack)
         except OSError as error:
             raise _cannot("write", place, error) from None
 
@@ -254,22 +256,13 @@ class Spool:
     def _publish(self, partial: Path, place: Path) -> None:
         try:
             partial.rename(place)
-            _sync(place.parent)
+            sync_folder(place.parent)
         except OSError as error:
             raise _cannot("write", place, error) from None
 
 
 def _owners_alone(path: str, flags: int) -> int:
     return os.open(path, flags, 0o600)
-
-
-def _sync(folder: Path) -> None:
-    """Have the disk keep the names in a folder."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def is_submission_id(name: str) -> bool:

@@ -322,7 +322,7 @@ async def test_people_are_told_what_to_type(settled: Machine) -> None:
     for words in (answer["homeserver_url"], " ann\n", answer["operator"]["password"]):
         assert words in said.out
     assert "fleetchatd --roster 'my fleet.yaml'" in said.out
-    assert "$MATRIX_ACCESS_TOKEN outranks the login" in said.err
+    assert "$MATRIX_ACCESS_TOKEN comes before what is stored" in said.err
     assert "syt_another" not in said.out + said.err
 
 

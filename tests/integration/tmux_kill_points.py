@@ -181,7 +181,7 @@ SAYINGS: tuple[Saying, ...] = (
     Saying(
         "console",
         "before the confirmation is synced",
-        Death("before", "fleetchatd.tmux.spool:_sync"),
+        Death("before", "fleetchatd.durable:sync_folder"),
         seen=True,
         confirmed=True,
     ),

@@ -6,7 +6,6 @@ import difflib
 import io
 import os
 import stat
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+from fleetchatd.durable import replace_file
 from fleetchatd.errors import ConfigError, RosterError
 from fleetchatd.roster import parse_roster
 from fleetchatd.roster_text import LARGEST_BYTES, read_text
@@ -104,19 +104,18 @@ def _write(change: Change, target: Path) -> Path | None:
         like = target.stat()
         with _backup(target, change.old, like) as backup:
             _put_in_place(change, target, like)
-    _sync_folder(target.parent)
     return backup
 
 
 def _put_in_place(change: Change, target: Path, like: os.stat_result | None) -> None:
-    with _temporary(target.parent, change.new) as (temporary, descriptor):
+    def ready(descriptor: int) -> None:
         if like is not None:
             _look_like(descriptor, like)
         else:
             os.fchmod(descriptor, 0o666 & ~_umask())
-        os.fsync(descriptor)
         _refuse_surprise(change)
-        os.replace(temporary, target)
+
+    replace_file(target, change.new, ready=ready)
 
 
 def _refuse_surprise(change: Change) -> None:
@@ -142,19 +141,6 @@ def _read(path: Path) -> bytes | None:
         raise ConfigError(
             f"cannot read {path}: {_reason(error)}; make it readable, or name another with --roster"
         ) from error
-
-
-@contextmanager
-def _temporary(folder: Path, content: bytes) -> Iterator[tuple[Path, int]]:
-    """A file that only its owner can read, gone at the end unless it was renamed."""
-    descriptor, name = tempfile.mkstemp(dir=folder, prefix=".roster-")  # mode 0600
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            yield Path(name), descriptor
-    finally:
-        Path(name).unlink(missing_ok=True)
 
 
 @contextmanager
@@ -187,14 +173,6 @@ def _umask() -> int:
     mask = os.umask(0o077)  # there is no other way to learn it
     os.umask(mask)
     return mask
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _lines(raw: bytes) -> list[str]:
