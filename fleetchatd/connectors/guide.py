@@ -1,8 +1,8 @@
 """What a kind of chat brings for being set up: `fleetchat init`, `login`, `logout` and `doctor`.
 
-Optional: a connector class that can help has an attribute `guide`, with `examine`, and what its
-chat has beside that behind the smaller protocols below. Whoever asks goes by these protocols
-(`isinstance`), never by a kind.
+Optional. The registry names the guide of a shipped kind; a plug-in's connector class has it as its
+attribute `guide`. It has `examine`, and what its chat has beside that behind the smaller protocols
+below. Whoever asks goes by these protocols (`isinstance`), never by a kind.
 """
 
 from __future__ import annotations

@@ -30,11 +30,14 @@ class Shipped:
         settings: the light module that holds its `SCHEMA` and `SECRETS`.
         implementation: `module:Class`, or None while there is none.
         remedy: what to do where the implementation, or a library behind it, is missing.
+        guide: `module:Class` of what helps to set it up, if there is such; apart from the
+            implementation, for a daemon has no use for it.
     """
 
     settings: str
     implementation: str | None
     remedy: str
+    guide: str | None = None
 
 
 SHIPPED: Mapping[str, Shipped] = {
@@ -42,16 +45,19 @@ SHIPPED: Mapping[str, Shipped] = {
         "fleetchatd.connectors.tmux.settings",
         "fleetchatd.connectors.tmux.connector:TmuxConnector",
         "install fleetchatd again with all it depends on",
+        "fleetchatd.connectors.tmux.guide:TmuxGuide",
     ),
     "matrix": Shipped(
         "fleetchatd.connectors.matrix.settings",
         "fleetchatd.connectors.matrix.connector:MatrixConnector",
         "install fleetchatd again with all it depends on",
+        "fleetchatd.connectors.matrix.guide:MatrixGuide",
     ),
     "discord": Shipped(
         "fleetchatd.connectors.discord.settings",
         "fleetchatd.connectors.discord.connector:DiscordConnector",
         "install fleetchatd with its extra: pip install 'fleetchatd[discord]'",
+        "fleetchatd.connectors.discord.guide:DiscordGuide",
     ),
     "memory": Shipped(
         "fleetchatd.connectors.memory",
@@ -104,7 +110,7 @@ def connector_class(kind: str) -> type[Connector]:
     """
     shipped = SHIPPED.get(kind)
     if shipped is not None and shipped.implementation is not None:
-        return _load_shipped(kind, shipped, shipped.implementation)
+        return cast("type[Connector]", _load_shipped(kind, shipped, shipped.implementation))
     # A kind that we merely know may be brought by a plug-in.
     plug_in = _plug_in(kind)
     if plug_in is not None:
@@ -120,14 +126,32 @@ def connector_class(kind: str) -> type[Connector]:
     )
 
 
+def guide(kind: str) -> object | None:
+    """What helps to set the kind up (guide.py has its protocols); None if nothing does.
+
+    A plug-in has it as the attribute `guide` of its class.
+
+    Raises:
+        ConnectorNotImplementedError: nothing here implements the kind; says what to do.
+        ConfigError: the plug-in that has it cannot be loaded.
+    """
+    shipped = SHIPPED.get(kind)
+    if shipped is None or shipped.implementation is None:
+        return getattr(connector_class(kind), "guide", None)
+    if shipped.guide is None:
+        return None
+    made: object = _load_shipped(kind, shipped, shipped.guide)()
+    return made
+
+
 def _settings(kind: str) -> Any:
     return importlib.import_module(SHIPPED[kind].settings)
 
 
-def _load_shipped(kind: str, shipped: Shipped, implementation: str) -> type[Connector]:
-    module, _, name = implementation.partition(":")
+def _load_shipped(kind: str, shipped: Shipped, what: str) -> Any:
+    module, _, name = what.partition(":")
     try:
-        return cast("type[Connector]", getattr(importlib.import_module(module), name))
+        return getattr(importlib.import_module(module), name)
     except ModuleNotFoundError as error:
         raise ConnectorNotImplementedError(
             f"cannot use connector {kind}: the Python module {error.name} is missing;"

@@ -134,7 +134,7 @@ def of(args: Namespace) -> Account:
     schema = registry.settings_schema(kind)
     given = flags.given(args, kind, schema)
     answers.refuse_ill_formed(kind, given, schema)
-    guide = getattr(registry.connector_class(kind), "guide", None)
+    guide = registry.guide(kind)
     names = registry.secret_names(kind)
     if not names or not isinstance(guide, LogsIn):
         raise ClientError(f"cannot log in to {kind}: it has no logins; {_instead(names)}")

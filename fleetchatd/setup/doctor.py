@@ -75,7 +75,7 @@ async def _look_at_chat(setup: Setup) -> AsyncIterator[Finding]:
     if not isinstance(roster, Roster) or not isinstance(state_dir, str):
         return  # told already
     kind = roster.connector_kind
-    guide = getattr(registry.connector_class(kind), "guide", None)
+    guide = registry.guide(kind)
     if not isinstance(guide, Guide):
         yield Finding("ok", f"connector {kind}: it brings nothing that could look at its chat")
         return

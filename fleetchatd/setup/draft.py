@@ -64,7 +64,7 @@ class Draft:
         """
         self.kind = kind
         self.schema = registry.settings_schema(kind)
-        self.guide = getattr(registry.connector_class(kind), "guide", None)
+        self.guide = registry.guide(kind)
         self.present = present
         self.named = named
         self.settings = present.settings(kind) | dict(given)

@@ -11,7 +11,7 @@ import pytest
 import pytest_asyncio
 
 from fleetchatd.connectors.base import Context
-from fleetchatd.connectors.discord.connector import DiscordConnector
+from fleetchatd.connectors.discord.guide import DiscordGuide
 from fleetchatd.connectors.guide import Finding
 from fleetchatd.errors import SecretError
 from fleetchatd.model import Secret
@@ -50,7 +50,7 @@ class Doctor:
         )
         chosen = self.fleet.settings | settings
         known = {key: value for key, value in chosen.items() if value is not None}
-        return [found async for found in DiscordConnector.guide.examine(known, context)]
+        return [found async for found in DiscordGuide().examine(known, context)]
 
     async def trouble(self, **settings: Any) -> Finding:
         """The only finding that is not `ok`; it says what to do."""

@@ -14,8 +14,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from fleetchatd.connectors import registry
 from fleetchatd.connectors.guide import Credential, LogsIn, MakesRoom
-from fleetchatd.connectors.matrix.connector import MatrixConnector
 from fleetchatd.connectors.matrix.guide import MatrixGuide
 from fleetchatd.errors import SetupError
 from fleetchatd.model import Secret
@@ -31,8 +31,8 @@ guide = MatrixGuide()
 
 
 def test_it_helps_with_all_that_there_is() -> None:
-    assert isinstance(MatrixConnector.guide, LogsIn)
-    assert isinstance(MatrixConnector.guide, MakesRoom)
+    assert isinstance(registry.guide("matrix"), LogsIn)
+    assert isinstance(registry.guide("matrix"), MakesRoom)
 
 
 async def test_where_all_is_well_it_says_so_in_the_order_of_setting_up(room: Room) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from fleetchatd.connectors.base import Context
 from fleetchatd.connectors.guide import Finding, Guide
-from fleetchatd.connectors.tmux.connector import TmuxConnector
+from fleetchatd.connectors.tmux.guide import TmuxGuide
 from fleetchatd.errors import SecretError
 from fleetchatd.model import Secret
 from fleetchatd.tmux import badge
@@ -46,7 +46,7 @@ class Doctor:
             health_changed=lambda: None,
             tmux_socket_name=self.tmux.socket_name,
         )
-        guide = TmuxConnector.guide
+        guide = TmuxGuide()
         assert isinstance(guide, Guide)
         return [finding async for finding in guide.examine(settings, context)]
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from fleetchatd.connectors import registry
+from fleetchatd.connectors.guide import Guide
 from fleetchatd.connectors.memory import MemoryConnector
 from fleetchatd.errors import ConfigError, ConnectorNotImplementedError, RosterError
 from fleetchatd.roster import parse_roster
@@ -172,3 +173,18 @@ def test_a_plug_in_may_bring_a_kind_that_is_merely_known(
 def test_a_plug_in_cannot_take_the_place_of_a_shipped_kind(install: Install) -> None:
     install("memory", GOOD)
     assert registry.connector_class("memory") is MemoryConnector
+
+
+@pytest.mark.parametrize("kind", ["discord", "matrix", "tmux"])
+def test_what_helps_to_set_a_kind_up_is_no_part_of_what_a_daemon_loads(kind: str) -> None:
+    assert isinstance(registry.guide(kind), Guide)
+    code = (
+        "import sys; from fleetchatd.connectors import registry;"
+        f" registry.connector_class({kind!r}); print('fleetchatd.connectors.guide' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
+
+
+def test_a_kind_without_a_chat_has_nothing_to_help_with() -> None:
+    assert registry.guide("memory") is None

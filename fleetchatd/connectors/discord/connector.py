@@ -22,7 +22,6 @@ from fleetchatd.connectors.discord import split
 from fleetchatd.connectors.discord.budget import Budget
 from fleetchatd.connectors.discord.gate import Gate
 from fleetchatd.connectors.discord.gateway import Fatal, Gateway, unwelcome
-from fleetchatd.connectors.discord.guide import DiscordGuide
 from fleetchatd.connectors.discord.intake import Intake, look_around
 from fleetchatd.connectors.discord.line import (
     CATCHING_UP,
@@ -46,7 +45,6 @@ from fleetchatd.connectors.discord.rest import (
 )
 from fleetchatd.connectors.discord.settings import SCHEMA, SECRETS
 from fleetchatd.connectors.discord.standing import Standing
-from fleetchatd.connectors.guide import Guide
 from fleetchatd.connectors.untrusted import list_of, mapping_of
 from fleetchatd.errors import SendDeferred
 from fleetchatd.model import ConnectorHealth, Format, OutboundPart, SendResult
@@ -70,7 +68,6 @@ class DiscordConnector:
     kind: ClassVar[str] = KIND
     settings_schema: ClassVar[Mapping[str, Any]] = SCHEMA
     secrets: ClassVar[Sequence[str]] = SECRETS
-    guide: ClassVar[Guide] = DiscordGuide()
 
     def __init__(self, settings: Mapping[str, Any], context: Context) -> None:
         allowed = settings.get("allowed_senders")

@@ -17,13 +17,11 @@ from typing import Any, ClassVar, Self
 import structlog
 
 from fleetchatd.connectors.base import Context, Inbox
-from fleetchatd.connectors.guide import Guide
 from fleetchatd.connectors.matrix import history, split
 from fleetchatd.connectors.matrix.account import Account, WrongAccount
 from fleetchatd.connectors.matrix.api import Api, ApiError, Refused, Unreachable, base_url_of, path
 from fleetchatd.connectors.matrix.content import message_content
 from fleetchatd.connectors.matrix.events import KIND, id_of, own_transaction
-from fleetchatd.connectors.matrix.guide import MatrixGuide
 from fleetchatd.connectors.matrix.intake import Intake, ids_of
 from fleetchatd.connectors.matrix.position import Mark, Position
 from fleetchatd.connectors.matrix.reader import Reader
@@ -78,7 +76,6 @@ class MatrixConnector:
     kind: ClassVar[str] = KIND
     settings_schema: ClassVar[Mapping[str, Any]] = SCHEMA
     secrets: ClassVar[Sequence[str]] = SECRETS
-    guide: ClassVar[Guide] = MatrixGuide()
 
     def __init__(self, settings: Mapping[str, Any], context: Context) -> None:
         self._context = context

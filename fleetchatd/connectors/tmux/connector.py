@@ -20,7 +20,6 @@ from typing import Any, ClassVar, Self
 import structlog
 
 from fleetchatd.connectors.base import Context, Inbox
-from fleetchatd.connectors.guide import Guide
 from fleetchatd.connectors.tmux import session
 from fleetchatd.connectors.tmux.console_pane import (
     Confirmations,
@@ -29,7 +28,6 @@ from fleetchatd.connectors.tmux.console_pane import (
     Paster,
 )
 from fleetchatd.connectors.tmux.desk import Desk
-from fleetchatd.connectors.tmux.guide import TmuxGuide
 from fleetchatd.connectors.tmux.intake import KIND, Intake
 from fleetchatd.connectors.tmux.settings import SCHEMA, SECRETS
 from fleetchatd.connectors.tmux.situation import Occupant, Situation, situation
@@ -80,7 +78,6 @@ class TmuxConnector:
     kind: ClassVar[str] = KIND
     settings_schema: ClassVar[Mapping[str, Any]] = SCHEMA
     secrets: ClassVar[Sequence[str]] = SECRETS
-    guide: ClassVar[Guide] = TmuxGuide()
 
     def __init__(self, settings: Mapping[str, Any], context: Context) -> None:
         self._context = context

@@ -97,7 +97,7 @@ def _unusable(kind: str, name: str, state_dir: str, error: SecretError) -> Findi
     remedy = remedy.removeprefix("run `fleetchat login`, or ")
     # A login helps where it is not outranked, and can be stored.
     helps = str(login_path(name, state_dir)) in what and remedy != _SEE_WHOSE
-    if helps and isinstance(getattr(registry.connector_class(kind), "guide", None), LogsIn):
+    if helps and isinstance(registry.guide(kind), LogsIn):
         remedy = f"log in with `fleetchat login {kind}`, or {remedy}"
     return Finding("error", what, remedy, name)
 

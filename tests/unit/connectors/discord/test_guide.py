@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
+from fleetchatd.connectors import registry
 from fleetchatd.connectors.discord import rest
 from fleetchatd.connectors.discord.checkup import place_findings
-from fleetchatd.connectors.discord.connector import DiscordConnector
 from fleetchatd.connectors.discord.guide import DiscordGuide
 from fleetchatd.connectors.discord.place import HISTORY, NEEDED, SEND, VIEW, Place
 from fleetchatd.connectors.guide import Credential, Guide, Login, LogsIn, MakesRoom
@@ -28,9 +28,9 @@ async def log_in(fleet: FakeDiscordChannel, token: str) -> Login:
 
 
 def test_discord_says_how_it_can_be_set_up() -> None:
-    assert isinstance(DiscordConnector.guide, Guide)
-    assert isinstance(DiscordConnector.guide, LogsIn)
-    assert not isinstance(DiscordConnector.guide, MakesRoom)
+    assert isinstance(registry.guide("discord"), Guide)
+    assert isinstance(registry.guide("discord"), LogsIn)
+    assert not isinstance(registry.guide("discord"), MakesRoom)
     assert (GUIDE.ways, GUIDE.login_settings) == (("token",), ())
 
 
