@@ -145,6 +145,8 @@ async def test_an_agent_is_started_for_each_message_as_the_page_says(
     )
     claude.chmod(0o755)
     follower = Child("the subscription", tmp_path / "follower.log")
+    # In the shell's place, so that it ends when it is told to.
+    commands = commands.replace("fleetchat subscribe", "exec fleetchat subscribe")
     follower.spawn(["sh", "-ec", commands], agent.env, tmp_path)
 
     async def follows() -> bool:
