@@ -19,7 +19,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from fleetchatd.durable import replace_file
+from fleetchatd.durable import replace_file, sync_folder
 from fleetchatd.errors import SecretError
 from fleetchatd.model import Secret
 
@@ -254,6 +254,7 @@ def _make_private(folder: Path) -> None:
     folder.parent.mkdir(parents=True, exist_ok=True)
     folder.mkdir(mode=0o700, exist_ok=True)
     _own_like(folder.parent, folder)
+    sync_folder(folder.parent)  # else the first login may go with a power cut, folder and all
 
 
 def _own_like(model: Path, target: Path | int) -> None:

@@ -8,13 +8,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from fleetchatd.durable import replace_file
+from fleetchatd.durable import replace_file, sync_folder
 
 
 def make_folder(path: Path) -> None:
-    """Make a folder, mode 0700; leave one that is there as it is."""
+    """Make a folder, mode 0700, durably; leave one that is there as it is."""
+    if path.is_dir():
+        return
     path.parent.mkdir(parents=True, exist_ok=True)
     path.mkdir(mode=0o700, exist_ok=True)
+    sync_folder(path.parent)
 
 
 def write_file(path: Path, text: str) -> None:

@@ -5,12 +5,28 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
+import pytest
 import pytest_asyncio
 
+from tests.fakes.discord.server import FakeDiscord
 from tests.harness.fleet import Fleet
+from tests.harness.home import Home
 from tests.harness.tmux import Tmux
 
 MakeFleet = Callable[..., Fleet]
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    """Of somebody who has never used fleetchatd."""
+    return Home(tmp_path / "h")
+
+
+@pytest_asyncio.fixture
+async def discord() -> AsyncIterator[FakeDiscord]:
+    """A scripted Discord, without a channel yet."""
+    async with FakeDiscord() as server:
+        yield server
 
 
 @pytest_asyncio.fixture

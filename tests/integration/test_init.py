@@ -8,7 +8,6 @@ from pathlib import Path
 from textwrap import dedent
 from typing import Any
 
-import pytest
 import yaml
 
 from fleetchatd.roster import load_roster
@@ -24,11 +23,6 @@ agents:
   - {name: mos, runtime: claude, class: orchestrator}   # leads
   - {name: "qa", runtime: codex}
 """
-
-
-@pytest.fixture
-def home(tmp_path: Path) -> Home:
-    return Home(tmp_path / "h")
 
 
 def words(settings: Mapping[str, Any]) -> list[str]:

@@ -2,12 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from pathlib import Path
-
-import pytest
-import pytest_asyncio
-
 from fleetchatd.roster import load_roster
 from tests.fakes.discord.server import FakeDiscord
 from tests.harness.home import Home
@@ -20,17 +14,6 @@ from tests.harness.tmux import Tmux
 
 LOG_IN = "Log in to the bot's account"
 BY_PASSWORD = "with its password"
-
-
-@pytest.fixture
-def home(tmp_path: Path) -> Home:
-    return Home(tmp_path / "h")
-
-
-@pytest_asyncio.fixture
-async def discord() -> AsyncIterator[FakeDiscord]:
-    async with FakeDiscord() as server:
-        yield server
 
 
 async def test_a_person_with_nothing_is_led_to_a_matrix_room_past_every_mistake(

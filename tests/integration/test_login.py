@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-import pytest_asyncio
 
 from fleetchatd.secrets import exchange
 from tests.fakes.discord.server import FakeDiscord
@@ -22,17 +21,6 @@ from tests.harness.rosters import write_roster
 from tests.harness.tmux import Tmux
 
 NOBODY = "http://127.0.0.1:1"
-
-
-@pytest.fixture
-def home(tmp_path: Path) -> Home:
-    return Home(tmp_path / "h")
-
-
-@pytest_asyncio.fixture
-async def discord() -> AsyncIterator[FakeDiscord]:
-    async with FakeDiscord() as server:
-        yield server
 
 
 def account(room: Room | FakeMatrixRoom) -> list[str]:
