@@ -226,6 +226,18 @@ class Terminal:
         tail = "\n".join(shown.rstrip().splitlines()[-30:])
         raise AssertionError(f"{what}: not within {timeout_s:g} s; the pane shows:\n{tail}")
 
+    async def dies(self) -> None:
+        """Wait until its program has ended and the pane remains (`remain-on-exit`).
+
+        Not until it says "Pane is dead": tmux draws that once it has collected the program's
+        exit status, and 3.3a sometimes never does (the program stays a zombie).
+        """
+
+        async def dead() -> bool:
+            return await self.ask("#{pane_dead}") == "1"
+
+        await eventually(f"the pane {self.id} dead", dead)
+
     async def ask(self, what: str) -> str:
         """A format of tmux's for this pane: `#{pane_pid}`, `#{@option}`, `#{cursor_x}`."""
         return (await self._run("display-message", "-p", what)).removesuffix("\n")

@@ -359,7 +359,7 @@ async def test_a_pane_without_a_program_or_without_a_pane(tmux: Tmux) -> None:
     await tmux.run("set-option", "-p", "-t", pane.id, "remain-on-exit", "on")
     async with submitter(pane) as run:
         await pane.keys("C-d")
-        await pane.shows("Pane is dead")
+        await pane.dies()
         with pytest.raises(Refused, match="has ended"):
             await run(SHIP)
     other = await tmux.session("other", "cat")
@@ -425,11 +425,7 @@ async def test_a_program_that_ends_just_before_the_paste_takes_nothing_with_it(
     at_work = submission._Submission(client, Activity(), pane.id, SHIP)
     before = (await at_work._look()).pane
     os.kill(before.pid, signal.SIGKILL)
-
-    async def dead() -> bool:
-        return await pane.ask("#{pane_dead}") == "1"
-
-    await eventually("the pane dead", dead)
+    await pane.dies()
     assert not await at_work._give(SHIP, "-p", f"{submission._same_command(before)},1")
     assert await tmux.is_running()
     await client.close()
