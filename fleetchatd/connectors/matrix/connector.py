@@ -1,4 +1,4 @@
-"""The Matrix connector: `/sync` in, `PUT …/send` out, and what health can truthfully say.
+"""The Matrix connector: `/sync` in, the way out (outgoing.py), and what health can truthfully say.
 
 subscribe:  sign in ─▶ look around ─▶ poll ─▶ take in (intake.py) ─┐
                ▲ any error, after a pause  ▲───────────────────────┘
@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import collections
 import secrets
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar, Self
@@ -17,26 +16,19 @@ from typing import Any, ClassVar, Self
 import structlog
 
 from fleetchatd.connectors.base import Context, Inbox
-from fleetchatd.connectors.matrix import history, split
+from fleetchatd.connectors.matrix import split
 from fleetchatd.connectors.matrix.account import Account, WrongAccount
 from fleetchatd.connectors.matrix.api import Api, ApiError, Refused, Unreachable, base_url_of, path
-from fleetchatd.connectors.matrix.content import message_content
-from fleetchatd.connectors.matrix.events import KIND, id_of, own_transaction
+from fleetchatd.connectors.matrix.events import KIND
 from fleetchatd.connectors.matrix.intake import Intake, ids_of
-from fleetchatd.connectors.matrix.position import Mark, Position
+from fleetchatd.connectors.matrix.outgoing import Outgoing
+from fleetchatd.connectors.matrix.position import Position
 from fleetchatd.connectors.matrix.reader import Reader
 from fleetchatd.connectors.matrix.room import Room
 from fleetchatd.connectors.matrix.rooms import find_room
 from fleetchatd.connectors.matrix.settings import SCHEMA, SECRETS
 from fleetchatd.connectors.matrix.sync import Answer, parse_answer, sync_path
-from fleetchatd.connectors.untrusted import mapping_of
-from fleetchatd.errors import (
-    SendAmbiguous,
-    SendDeferred,
-    SendError,
-    SendRefused,
-    SendUnknown,
-)
+from fleetchatd.errors import SendDeferred
 from fleetchatd.model import (
     Batch,
     ConnectorHealth,
@@ -52,9 +44,6 @@ TIMELINE_LIMIT = 100
 
 OVERDUE_S = 15.0
 """How long after its end a poll may take before the receiver counts as deaf, in seconds."""
-
-REPEAT_WITHIN_S = 20 * 3600.0
-"""How long a transaction id is trusted to be remembered; servers forget after a day."""
 
 AT_ONCE = 4
 """How many answers may wait for the disk while the next one is fetched."""
@@ -84,6 +73,7 @@ class MatrixConnector:
         allowed = settings.get("allowed_senders")
         self._allowed = None if allowed is None else frozenset(allowed)
         self._account = Account(settings["user_id"], context)
+        self._outgoing = Outgoing(self._account, self._troubled, self._left)
         self._api: Api | None = None
         self._intake: Intake | None = None
         self._health = ConnectorHealth(
@@ -313,112 +303,36 @@ class MatrixConnector:
 
     def mark(self) -> str:
         """Who sends, when, and where the room's history stood."""
-        device_id, now = self._account.device_id, time.time()
-        if self._intake is None:
-            return Mark(device_id, now, None).encode()
-        position = self._intake.position
-        return Mark(device_id, now, position.since, position.anchors[-2:]).encode()
+        return self._outgoing.mark(None if self._intake is None else self._intake.position)
 
     async def send(self, part: OutboundPart) -> SendResult:
-        """PUT the part under its transaction id ("PUT …/send/{eventType}/{txnId}").
-
-        The homeserver takes a repeated transaction id of one login for the same event, for a day.
-        After that, or after another login, the room's history is asked first.
-        """
-        if part.earlier_attempt is not None and not self._remembered(part.earlier_attempt):
+        """PUT the part, unless the room's history says that it is there already."""
+        if self._outgoing.must_look_up(part):
             found = await self.look_up(part)
             if found is not None:
                 return found
-        api, room_id, reader = self._ready()
-        thread_id = part.message.draft.thread_id
-        content = message_content(part, latest_in_thread=reader.latest(thread_id))
-        where = f"{path('rooms', room_id, 'send', 'm.room.message')}/{part.transaction_id}"
-        token = api.token
-        try:
-            answer = await api.request("PUT", where, body=content)
-        except Unreachable as error:
-            kind = SendDeferred if error.never_sent else SendAmbiguous
-            raise kind(f"cannot reach the homeserver: {error}") from None
-        except Refused as refusal:
-            raise await self._send_error(api, room_id, refusal, token) from None
-        event_id = id_of(answer.get("event_id"))
-        if event_id is None:
-            raise SendAmbiguous("the homeserver answered without an event id")
-        reader.note_latest(thread_id, event_id)
-        return SendResult(event_id)
+        return await self._outgoing.send(*self._ready(), part)
 
-    def _ready(self) -> tuple[Api, str, Reader]:
+    async def look_up(self, part: OutboundPart) -> SendResult | None:
+        """Look for the part in the room's history, back to where its first attempt was made."""
+        return await self._outgoing.look_up(*self._ready(), part)
+
+    def _ready(self) -> tuple[Api, Intake]:
         """What sending needs; never for a room that must not be written to."""
         if self._api is None or self._intake is None:
             raise SendDeferred("not connected to the homeserver yet")
         verdict = self._room.verdict(self._allowed)
         if verdict is not None:
             raise SendDeferred(verdict.detail)
-        return self._api, self._intake.position.room_id, self._intake.reader
+        return self._api, self._intake
 
-    def _remembered(self, attempt: str) -> bool:
-        """Whether the homeserver still knows the transaction id of an attempt."""
-        mark = Mark.decode(attempt)
-        age_s = time.time() - mark.at
-        return mark.device_id == self._account.device_id and -60 < age_s < REPEAT_WITHIN_S
-
-    async def _send_error(
-        self, api: Api, room_id: str, refusal: Refused, token: str | None
-    ) -> SendError:
-        """What became of an attempt that the homeserver answered with an error."""
-        if refusal.logged_out:
-            try:
-                if not await self._account.renew(api, token):
-                    self._troubled(refusal)
-            except (ApiError, WrongAccount) as error:
-                self._troubled(error)
-            return SendDeferred(str(refusal))
-        if refusal.status == 429:
-            return SendDeferred(str(refusal), retry_after_s=refusal.retry_after_s)
-        if refusal.status in (403, 404) and not await self._joined(api, room_id):
-            return SendDeferred(str(refusal))
-        if refusal.final:
-            return SendRefused(str(refusal))
-        return SendAmbiguous(str(refusal))
-
-    async def _joined(self, api: Api, room_id: str) -> bool:
-        """Whether the homeserver says that we are in the room; if not, health says so too."""
-        try:
-            answer = await api.request("GET", path("joined_rooms"))
-        except ApiError as error:
-            self._troubled(error)
-            return False
-        rooms = answer.get("joined_rooms")
-        if not isinstance(rooms, list):
-            return False
-        if room_id in rooms:
-            return True
+    def _left(self) -> None:
+        """The homeserver says that we are not in the room."""
         if self._room.membership == "join":
             self._room.membership = "leave"
         verdict = self._room.verdict(self._allowed)
         detail = None if verdict is None else verdict.detail
         self._show(status="down", receiving=False, detail=detail)
-        return False
-
-    async def look_up(self, part: OutboundPart) -> SendResult | None:
-        """Look for the part in the room's history, back to where its first attempt was made."""
-        api, room_id, _ = self._ready()
-        mark = Mark.decode(part.earlier_attempt or Mark(None, 0.0, None).encode())
-        me, wanted = self._account.user_id, part.transaction_id
-
-        def mine(raw: Any) -> bool:
-            return mapping_of(raw).get("sender") == me and own_transaction(raw) == wanted
-
-        try:
-            event_id = await history.find_own(api, room_id, mark.since, mark.anchors, mine)
-        except Refused as refusal:
-            reason = f"cannot look up whether it arrived: {refusal}"
-            if refusal.final and await self._joined(api, room_id):
-                raise SendUnknown(reason) from None
-            raise SendDeferred(reason) from None
-        except Unreachable as error:
-            raise SendDeferred(f"cannot look up whether it arrived: {error}") from None
-        return None if event_id is None else SendResult(event_id)
 
     async def mark_read(self, event_id: str) -> None:
         """Show that everything up to `event_id` was read ("Receipts"); best effort."""
