@@ -14,6 +14,9 @@ from tests.harness.daemon import Daemon
 from tests.harness.rooms import MakeDaemon
 from tests.harness.waiting import eventually
 
+WITHIN_S = 12
+"""Seconds, on a busy machine: half of what systemd allows it (25)."""
+
 
 def events_in(log: str) -> list[str]:
     return [json.loads(line)["event"] for line in log.splitlines()]
@@ -26,7 +29,7 @@ async def test_asked_to_stop_it_exits_0_within_seconds_and_complains_of_nothing(
     begun = time.monotonic()
     daemon.send_signal(number)
     assert await daemon.ended() == 0
-    assert time.monotonic() - begun < 3
+    assert time.monotonic() - begun < WITHIN_S
     assert not daemon.socket.exists()
     records = [json.loads(line) for line in daemon.log_text.splitlines()]
     assert {record["level"] for record in records} == {"info"}
@@ -59,7 +62,7 @@ async def test_waiting_posts_get_202_and_streams_a_clean_end(make_daemon: MakeDa
             assert await stream.next_or_end(5) is None  # and no broken chunk, which would raise
     assert {post.result().status for post in posts} == {202}
     assert {post.result().body["state"] for post in posts} <= {"queued", "sending"}
-    assert time.monotonic() - begun < 3
+    assert time.monotonic() - begun < WITHIN_S
     assert await daemon.ended() == 0
 
 
@@ -130,7 +133,7 @@ async def test_whoever_waits_in_a_burst_at_the_stop_is_answered_if_it_was_accept
                 daemon.send_signal(signal.SIGTERM)
     assert set(statuses) == {202}
     assert await daemon.ended() == 0
-    assert time.monotonic() - begun < 15
+    assert time.monotonic() - begun < 2 * WITHIN_S
     daemon.reconfigure("memory")
     await daemon.start()
     assert len(await daemon.api.history(limit=1000)) == len(statuses)

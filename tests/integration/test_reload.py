@@ -72,11 +72,16 @@ async def test_a_signal_reloads_too(daemon: Daemon) -> None:
 
 
 async def test_an_unchanged_roster_leaves_the_connector_at_work(make_daemon: MakeDaemon) -> None:
-    daemon = make_daemon(delay_s=2)
+    daemon = make_daemon(delay_s=3)
     await daemon.start()
     sent = await daemon.api.send("under way all the while")
-    async with asyncio.timeout(1.5):
-        assert (await daemon.api.reload()).status == 200
+
+    async def under_way() -> bool:
+        return str((await daemon.api.message(sent["id"]))["state"]) == "sending"
+
+    await eventually("the attempt", under_way)
+    assert (await daemon.api.reload()).status == 200
+    assert await under_way()  # nobody waited for it
     events = await daemon.api.pending(after=0, types="connector")
     assert len(events) == 1
     assert (await daemon.api.final(sent["id"]))["attempts"] == 1

@@ -142,7 +142,7 @@ async def test_empty_wake_ups_cost_no_time_and_an_endless_row_of_them_no_cpu(
         async with wire(room, tmp_path).receiving() as wired:
             for number in range(5):
                 await room.human.say(f"message {number}")
-            await wired.until(lambda: len(wired.inbox.texts) == 5, timeout_s=2)
+            await wired.until(lambda: len(wired.inbox.texts) == 5)
 
             def empty(answer: Any) -> None:
                 answer.pop("rooms", None)
@@ -167,7 +167,7 @@ async def test_a_server_that_hangs_is_noticed_when_its_answer_is_overdue(
         room = server.furnish()
         async with wire(room, tmp_path).receiving() as wired:
             server.fail("GET", "*/sync", faults.hang(), times=None)
-            await wired.until(lambda: not wired.health.receiving, timeout_s=3)
+            await wired.until(lambda: not wired.health.receiving)
             assert wired.health.status == "degraded"
             assert "no answer came in time" in (wired.health.detail or "")
             server.mend()
