@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from fleetchatd.connectors.base import Context, Inbox
 from fleetchatd.connectors.memory import MemoryConnector
@@ -26,6 +26,8 @@ from fleetchatd.model import (
 )
 from fleetchatd.outbox import Outbox
 from tests.harness.waiting import eventually
+
+Result = TypeVar("Result")
 
 
 def context(state_dir: Path, changed: Callable[[], None] = lambda: None) -> Context:
@@ -146,6 +148,15 @@ class Office:
         await self.outbox.detach(1.0)
         self.attach(chat)
 
+    def reach(self, reachable: bool) -> None:
+        """The way to the chat is there, or is gone."""
+        self.chat.reachable = reachable
+        self.outbox.health_changed()
+
+    def meanwhile(self, work: Coroutine[Any, Any, Result]) -> asyncio.Task[Result]:
+        """Begin something, to be met half-way."""
+        return asyncio.get_running_loop().create_task(work)
+
     async def close(self) -> None:
         """Stop; whatever a task broke of is raised."""
         await self.outbox.detach(0.0)
@@ -163,6 +174,13 @@ class Office:
 
     async def send(self, text: str, **draft: Any) -> Message:
         return (await self.accept(text, **draft)).message
+
+    async def begun(self, text: str, **draft: Any) -> Message:
+        """Send a message, and hold back its attempt at the chat's gate."""
+        self.chat.gate.clear()
+        message = await self.send(text, **draft)
+        await self.until("under way", lambda: self.chat.under_way)
+        return message
 
     def look(self, message: Message) -> Message:
         found = self.journal.message(message.id)

@@ -4,25 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
-import pytest_asyncio
 
 from fleetchatd import lane as lane_module
 from fleetchatd.connectors import pauses
-from fleetchatd.errors import (
-    JournalError,
-    SendAmbiguous,
-    SendDeferred,
-    SendError,
-    SendRefused,
-)
-from fleetchatd.lane import AHEAD
+from fleetchatd.errors import JournalError, SendAmbiguous, SendDeferred, SendError, SendRefused
 from fleetchatd.model import Message, OutboundPart, SendResult, State
-from tests.unit.chat import Chat, KnowingChat, Office
-from tests.unit.journal.conftest import Clock, events
+from tests.unit.chat import KnowingChat, Office
+from tests.unit.journal.conftest import events
 from tests.unit.journal.faulty import FaultyJournal
 
 THREADS = (None, "a", "b")
@@ -76,15 +66,6 @@ def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pauses, "LONGEST_S", 0.01)
     monkeypatch.setattr(lane_module, "SLOW_S", 0.01)
     monkeypatch.setattr("fleetchatd.outbox.RESETTLE_S", 0.005)
-
-
-@pytest_asyncio.fixture
-async def office(tmp_path: Path) -> AsyncIterator[Office]:
-    journal = FaultyJournal(tmp_path / "journal.db", clock=Clock())
-    made = Office(journal, tmp_path)
-    yield made
-    await made.close()
-    await journal.close()
 
 
 class Story:
@@ -153,14 +134,14 @@ class Story:
 
 @pytest.mark.parametrize("seed", range(8))
 async def test_whatever_happens_every_message_comes_to_its_end_once_and_in_order(
-    office: Office, seed: int
+    idle: Office, seed: int
 ) -> None:
-    story = Story(office, seed)
+    story = Story(idle, seed)
     async with asyncio.timeout(60):
         await story.unfold()
     seen = [part.message.id for part in story.chat.sent]
     assert len(seen) == len(set(seen))
-    ends = {message.id: office.look(message) for message in story.accepted}
+    ends = {message.id: idle.look(message) for message in story.accepted}
     delivered = {key for key, end in ends.items() if end.state is State.DELIVERED}
     assert delivered == set(seen)
     not_delivered = set(ends) - delivered
@@ -173,109 +154,6 @@ async def test_whatever_happens_every_message_comes_to_its_end_once_and_in_order
             if part.message.draft.thread_id == thread and part.message.id not in out_of_turn
         ]
         assert came == sorted(came)
-    told = [event["id"] for event in events(office.journal) if event["type"] == "delivery"]
+    told = [event["id"] for event in events(idle.journal) if event["type"] == "delivery"]
     assert set(told) == set(ends)
     assert all(told.count(key) == 1 for key in set(ends) - story.retried)
-
-
-# -- beginning ahead ------------------------------------------------------------------------------
-
-
-async def flowing(office: Office, count: int) -> list[Message]:
-    """A thread whose first message went out and whose others have their intent written."""
-    office.attach(KnowingChat(office.context))
-    office.chat.gate.clear()
-    sent = [await office.send(str(number)) for number in range(count)]
-    office.chat.held["1"] = asyncio.Event()
-    office.chat.gate.set()
-    await office.until("the second", lambda: len(office.chat.tried) == 2)
-    return sent
-
-
-async def test_while_the_chat_answers_many_intents_share_a_commit(
-    office: Office, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(lane_module, "SLOW_S", 60.0)
-    sent = await flowing(office, AHEAD + 5)
-    states = [office.look(message).state for message in sent[1:]]
-    assert states == [State.SENDING] * AHEAD + [State.QUEUED] * 4
-    office.chat.held["1"].set()
-    await office.final(sent[-1])
-    assert office.chat.texts == [str(number) for number in range(AHEAD + 5)]
-
-
-async def test_what_was_begun_ahead_of_a_slow_answer_is_queued_again(office: Office) -> None:
-    sent = await flowing(office, 5)
-    await office.until(
-        "taken back",
-        lambda: [office.look(message).state for message in sent[2:]] == [State.QUEUED] * 3,
-    )
-    assert office.look(sent[1]).state is State.SENDING
-    assert await office.outbox.cancel(sent[2].id) is not None
-    office.chat.held["1"].set()
-    await office.final(sent[-1])
-    assert office.chat.texts == ["0", "1", "3", "4"]
-
-
-async def test_what_was_begun_ahead_can_be_cancelled_and_the_rest_keeps_its_order(
-    office: Office, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(lane_module, "SLOW_S", 60.0)
-    sent = await flowing(office, 6)
-    cancelled = await office.outbox.cancel(sent[3].id)
-    assert cancelled is not None
-    office.chat.held["1"].set()
-    await office.final(sent[-1])
-    assert office.chat.texts == ["0", "1", "2", "4", "5"]
-
-
-async def test_what_was_begun_ahead_is_free_for_another_connector(
-    office: Office, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(lane_module, "SLOW_S", 60.0)
-    sent = await flowing(office, 4)
-    stopping = asyncio.ensure_future(office.outbox.detach(20))  # noqa: TID251 - to meet it half-way
-    await asyncio.sleep(0)
-    office.chat.held["1"].set()
-    await stopping
-    office.attach(other := Chat(office.context, "another"))
-    await office.final(sent[-1])
-    assert other.texts == ["2", "3"]
-
-
-async def test_what_was_begun_ahead_and_expires_meanwhile_is_not_sent(
-    office: Office, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(lane_module, "SLOW_S", 60.0)
-    office.attach(KnowingChat(office.context))
-    office.chat.gate.clear()
-    sent = [await office.send(str(number)) for number in range(3)]
-    late = await office.send("late", expires_s=5.0)
-    office.chat.held["1"] = asyncio.Event()
-    office.chat.gate.set()
-    await office.until("the second", lambda: len(office.chat.tried) == 2)
-    assert office.look(late).state is State.SENDING
-    office.journal.clock.now += 6  # type: ignore[attr-defined]
-    office.chat.held["1"].set()
-    done = await office.final(late)
-    assert (done.state, done.error) == (State.FAILED, "expired")
-    await office.final(sent[-1])
-    assert office.chat.texts == ["0", "1", "2"]
-
-
-async def test_a_lane_that_was_cut_short_takes_nothing_back_from_the_next_one(
-    office: Office, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(lane_module, "SLOW_S", 0.05)
-    sent = await flowing(office, 4)
-    await office.outbox.detach(0.0)
-    office.chat.held["2"] = asyncio.Event()
-    office.chat.held["1"].set()
-    office.attach(office.chat)
-    await office.until("the third", lambda: len(office.chat.tried) >= 4)
-    await asyncio.sleep(0.15)  # past the time at which the first lane looked
-    assert office.look(sent[2]).state is State.SENDING
-    assert await office.outbox.cancel(sent[2].id) is None
-    office.chat.held["2"].set()
-    await office.final(sent[-1])
-    assert office.chat.texts == ["0", "1", "2", "3"]
