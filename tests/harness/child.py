@@ -53,7 +53,7 @@ class Child:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,  # a Ctrl-C is for pytest, which then stops it in order
-                preexec_fn=functools.partial(_die_with_parent, os.getpid()),
+                preexec_fn=functools.partial(_begin, os.getpid()),
             )
 
     def send_signal(self, number: signal.Signals) -> None:
@@ -89,6 +89,12 @@ class Child:
         """An error that shows what the program said last."""
         tail = "\n".join(self.log_text().splitlines()[-40:])
         return AssertionError(f"{self.what} {sentence}; the end of {self.log}:\n{tail}")
+
+
+def _begin(parent: int) -> None:
+    """What the child does before it becomes its program."""
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # whoever runs the tests under nohup ignores it
+    _die_with_parent(parent)
 
 
 def _die_with_parent(parent: int) -> None:
