@@ -31,6 +31,9 @@ COMMIT_GRACE_S = 2.0
 BROKEN_S = 1.0
 """How long a receiver that broke stays down at least, in seconds."""
 
+CANCEL_AGAIN_S = 3.0
+"""How soon a receiver that goes on although it was cancelled is cancelled again, in seconds."""
+
 log = structlog.get_logger("fleetchatd.connector")
 
 Spawn = Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]
@@ -60,6 +63,7 @@ class Link:
         self._changed = changed
         self._crash: str | None = None
         self._task: asyncio.Task[None] | None = None
+        self._ending = False
         self.secrets = {
             name: self._secret(name) for name in registry.secret_names(roster.connector_kind)
         }
@@ -116,6 +120,8 @@ class Link:
             except Exception as error:
                 log.exception("the receiver broke; starting it again")
                 self._crash = f"the receiver broke: {type(error).__name__}; see the log"
+            if self._ending:
+                return
             self._changed()
             # Not cut short by what is sent meanwhile: it would break at every message.
             await self.context.pauses.wait(at_least_s=BROKEN_S)
@@ -124,8 +130,7 @@ class Link:
     async def stop(self) -> None:
         """Receive and send no more; attempts under way may end."""
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait([self._task])
+            await self._end(self._task)
             with contextlib.suppress(TimeoutError):  # what comes next begins after all of this
                 async with asyncio.timeout(COMMIT_GRACE_S):
                     await self.inbox.until_idle()
@@ -135,6 +140,13 @@ class Link:
                 await self.connector.close()
             except Exception:
                 log.exception("the connector broke while it was let go of")
+
+    async def _end(self, receiver: asyncio.Task[None]) -> None:
+        """Cancel the receiver, as often as it takes: a connector may swallow a cancellation."""
+        self._ending = True
+        while not receiver.done():
+            receiver.cancel()
+            await asyncio.wait([receiver], timeout=CANCEL_AGAIN_S)
 
     def health(self) -> ConnectorHealth:
         """The connector's, unless its receiver broke."""

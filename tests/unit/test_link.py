@@ -35,11 +35,15 @@ class FragileChat(Chat):
 
     Attributes:
         breaks: how many more receivers break.
+        clings: how often a receiver that is cancelled goes on all the same.
+        trips: breaks when it is cancelled.
         closed: how often it was let go of.
     """
 
     secrets: Sequence[str] = ("matrix_access_token",)  # type: ignore[misc]
     breaks = 0
+    clings = 0
+    trips = False
     closed = 0
 
     @classmethod
@@ -50,7 +54,15 @@ class FragileChat(Chat):
         if self.breaks:
             self.breaks -= 1
             raise ValueError("a bug")
-        await super().subscribe(inbox)
+        try:
+            await super().subscribe(inbox)
+        except asyncio.CancelledError:
+            if self.trips:
+                raise ValueError("a bug") from None
+            if not self.clings:
+                raise
+            self.clings -= 1
+            await self.subscribe(inbox)
 
     async def mark_read(self, event_id: str) -> None:
         raise ValueError("a bug")
@@ -151,6 +163,32 @@ async def test_a_connector_that_breaks_while_it_is_let_go_of_stands_in_nobodys_w
     following.start(office.spawn)
     await office.final(await office.send("onwards"))
     assert chat_of(following).texts == ["onwards"]
+
+
+async def test_a_receiver_that_breaks_when_it_is_to_end_has_ended(
+    office: Office, link: Link, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(link_module, "CANCEL_AGAIN_S", 60.0)
+    chat = chat_of(link)
+    chat.trips = True
+    link.start(office.spawn)
+    await office.until("receiving", lambda: chat.health().receiving)
+    async with asyncio.timeout(30):
+        await link.stop()
+    assert not chat.health().receiving
+
+
+async def test_a_receiver_that_goes_on_when_it_is_to_end_is_told_again(
+    office: Office, link: Link, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(link_module, "CANCEL_AGAIN_S", 0.01)
+    chat = chat_of(link)
+    chat.clings = 2
+    link.start(office.spawn)
+    await office.until("receiving", lambda: chat.health().receiving)
+    async with asyncio.timeout(30):
+        await link.stop()
+    assert (chat.clings, chat.health().receiving) == (0, False)
 
 
 async def test_what_was_received_is_on_disk_before_another_takes_over(
