@@ -4,6 +4,7 @@ FleetchatError                 a sentence for a person: "cannot X: Y; do Z"
 ├── ConfigError                the operator must mend something; the daemon exits 78
 │   ├── RosterError            the roster: carries every problem found, each with file:line
 │   ├── SecretError            a secret is missing or malformed (its value is never shown)
+│   │   └── ElsewhereError     a login is another server's than the roster's
 │   └── JournalDamagedError    (also a JournalError) it cannot be read; it is left as it is
 ├── AlreadyRunningError        another instance holds the state directory or socket; exits 75
 ├── ConnectorNotImplementedError   a known kind without an implementation; says what to install
@@ -43,6 +44,10 @@ class RosterError(ConfigError):
 
 class SecretError(ConfigError):
     """A secret is missing or malformed. The text names it and never shows its value."""
+
+
+class ElsewhereError(SecretError):
+    """A login is for another server than the roster names, and is not shown there."""
 
 
 class AlreadyRunningError(FleetchatError):

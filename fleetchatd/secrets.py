@@ -147,8 +147,10 @@ def _configured(name: str, environ: Mapping[str, str]) -> Secret | None:
     if raw is None:
         return None
     secret = _parse(raw, source)
-    # Whatever the file says: a configured secret is the beginning of its chain.
-    return replace(secret, replaces=hashlib.sha256(secret.value.encode()).hexdigest())
+    # Whatever the file says: a configured secret is the beginning of its chain, and goes where
+    # the roster says, which was configured with it.
+    origin = hashlib.sha256(secret.value.encode()).hexdigest()
+    return replace(secret, replaces=origin, servers=())
 
 
 def _stored(path: Path) -> Secret | None:
@@ -206,7 +208,15 @@ def _login(login: dict[str, Any], source: str) -> Secret:
         expires_at=_expiry(login.get("expires_at"), source),
         source=source,
         replaces=replaces if isinstance(replaces, str) else None,
+        servers=_servers(login.get("servers", []), source),
     )
+
+
+def _servers(value: object, source: str) -> tuple[str, ...]:
+    """Whom it may be shown to; a login stored by an earlier version does not say."""
+    if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
+        raise _malformed(source, "its servers are not a list of names")
+    return tuple(value)
 
 
 def _expiry(value: object, source: str) -> float | None:
@@ -244,6 +254,7 @@ def _to_json(secret: Secret) -> dict[str, Any]:
         "expires_at": secret.expires_at,
         "device_id": secret.device_id,
         "replaces": secret.replaces,
+        "servers": secret.servers,
     }
 
 

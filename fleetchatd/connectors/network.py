@@ -1,4 +1,7 @@
-"""The way to a server: the proxy that leads there, and what is wrong with the way, in words."""
+"""The way to a server: the proxy that leads there, and what is wrong with the way, in words.
+
+And what is never taken there: a login that is another server's.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,8 @@ from urllib.request import getproxies, proxy_bypass
 import aiohttp
 
 from fleetchatd.connectors.untrusted import clause
+from fleetchatd.errors import ElsewhereError
+from fleetchatd.model import Secret
 
 
 def proxy_for(url: str) -> str | None:
@@ -39,6 +44,25 @@ def on_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+def refuse_elsewhere(secret: Secret, kind: str, named: str, *leads_to: str) -> None:
+    """Refuse to show a stored login to another server than the one that it is for.
+
+    Args:
+        secret: that is about to be shown.
+        kind: of chat.
+        named: the server, as the roster has it.
+        leads_to: what that name was found to lead to.
+
+    Raises:
+        ElsewhereError: it is another server's.
+    """
+    if not secret.is_for(named, *leads_to):
+        raise ElsewhereError(
+            f"cannot use the stored login: it is for {secret.servers[0]}, the roster names {named};"
+            f" run `fleetchat login {kind}`, and reload"
+        )
 
 
 def why(error: BaseException) -> str:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from urllib.parse import urlsplit
+
+_USUAL_PORTS = {"https": 443, "http": 80}
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +20,8 @@ class Secret:
         source: where it was found, for people.
         replaces: SHA-256 of the *configured* secret that it stands for, however many refreshes
             ago that was; None for a login of its own.
+        servers: the server that it is for, first as a person has named it, then whatever that
+            leads to: URLs, or bare names. Empty where it is not known, as for a configured one.
     """
 
     value: str = field(repr=False)
@@ -25,6 +30,17 @@ class Secret:
     expires_at: float | None = None
     source: str = ""
     replaces: str | None = field(default=None, repr=False)
+    servers: tuple[str, ...] = ()
+
+    def is_for(self, *servers: str) -> bool:
+        """Whether it may be shown to a server that goes by these names or URLs.
+
+        What counts is the origin (RFC 6454: scheme, host, port): who holds that holds everything
+        below it, so that paths, slashes and the letters' case may change.
+        """
+        return not self.servers or not {*map(_origin, self.servers)}.isdisjoint(
+            map(_origin, servers)
+        )
 
     def refreshed(
         self, value: str, *, refresh_token: str | None = None, expires_at: float | None = None
@@ -42,3 +58,12 @@ class Secret:
             refresh_token=refresh_token or self.refresh_token,
             expires_at=expires_at,
         )
+
+
+def _origin(server: str) -> object:
+    """Of a URL; a bare name stands for `https://`, where it would be looked up."""
+    try:
+        parts = urlsplit(server if "://" in server else f"https://{server}")
+        return parts.scheme, parts.hostname, parts.port or _USUAL_PORTS.get(parts.scheme)
+    except ValueError:  # no URL; whoever asks there will be told so
+        return server

@@ -31,13 +31,14 @@ class Doctor:
         self.state_dir = state_dir
         self.token: str | None = fleet.bot.token
         self.configured = False
+        self.servers: tuple[str, ...] = ()
 
     def secret(self, name: str) -> Secret:
         if self.token is None:
             raise SecretError(f"cannot find the secret {name}: nowhere; put it somewhere")
         if self.configured:
             return Secret(self.token, source="$DISCORD_BOT_TOKEN", replaces="0" * 64)
-        return Secret(self.token)
+        return Secret(self.token, servers=self.servers)
 
     async def findings(self, **settings: Any) -> list[Finding]:
         context = Context(
@@ -67,6 +68,17 @@ async def doctor(tmp_path: Path) -> AsyncIterator[Doctor]:
         assert server.gateway.identifies == []
         assert {call.method for call in server.calls} <= {"GET"}
     assert os.listdir(tmp_path) == []
+
+
+async def test_a_token_of_another_server_is_told_and_not_shown(doctor: Doctor) -> None:
+    doctor.servers = ("https://discord.com/api/v10",)
+    trouble = await doctor.trouble()
+    assert f"it is for https://discord.com/api/v10, the roster names {doctor.server.api_url}" in (
+        trouble.what
+    )
+    assert f"fleetchat login discord --api-url {doctor.server.api_url}" in (trouble.remedy or "")
+    assert trouble.about == "discord_bot_token"
+    assert {call.path for call in doctor.server.calls} == {"/api/v10/gateway"}
 
 
 async def test_a_channel_in_order_is_told_step_by_step(doctor: Doctor) -> None:

@@ -81,6 +81,49 @@ def test_a_refreshed_login_stays_a_login(tmp_path: Path) -> None:
     assert again.replaces is None
 
 
+def test_a_login_remembers_whose_it_is_and_so_does_its_successor(tmp_path: Path) -> None:
+    servers = ("example.org", "https://matrix.example.org/")
+    store_login(NAME, tmp_path, Secret("one", servers=servers).refreshed("two"))
+    assert read_secret(NAME, tmp_path, {}).servers == servers
+    # Who configures a token configures the server, too.
+    copied = login_path(NAME, tmp_path).read_bytes()
+    assert read_secret(NAME, tmp_path, credential(tmp_path / "c", copied)).servers == ()
+
+
+@pytest.mark.parametrize(
+    "server",
+    [
+        "HTTPS://Matrix.Example.org:443/",
+        "https://matrix.example.org/behind/a/path",
+        "matrix.example.org",
+        "Example.org",
+        "https://example.org",
+    ],
+)
+def test_whatever_means_the_same_server_a_login_is_for_it(server: str) -> None:
+    assert Secret("x", servers=("example.org", "https://matrix.example.org")).is_for(server)
+    assert Secret("x").is_for(server), "nobody knows of what an earlier version has stored"
+
+
+@pytest.mark.parametrize(
+    "server",
+    [
+        "http://matrix.example.org",
+        "https://matrix.example.org:8448",
+        "https://matrix.example.org.evil.example",
+        "https://evil.example/matrix.example.org",
+        "org",
+        "https://[matrix.example.org",
+        "https://matrix.example.org:99999",
+        "",
+    ],
+)
+def test_a_login_is_for_no_other_server_or_port_or_way(server: str) -> None:
+    login = Secret("x", servers=("example.org", "https://matrix.example.org"))
+    assert not login.is_for(server)
+    assert login.is_for(server, "example.org"), "one of its names is enough"
+
+
 def test_a_login_response_is_taken_as_it_is(tmp_path: Path) -> None:
     response = {
         "access_token": "syt_x",
@@ -122,6 +165,8 @@ def test_one_trailing_newline_is_no_part_of_the_token(tmp_path: Path, ending: st
         b'{"access_token": "a", "refresh_token": "hunter 2"}',
         b'{"access_token": "a", "refresh_token": ["hunter2"]}',
         b'{"access_token": "a", "expires_at": "hunter2"}',
+        b'{"access_token": "a", "servers": "hunter2"}',
+        b'{"access_token": "a", "servers": [["hunter2"]]}',
         b'{"hunter2": 1}',
         b'{"a":' * 8000,
     ],

@@ -6,16 +6,19 @@ All by REST: nothing here identifies at the gateway, which Discord allows only s
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 
 from fleetchatd.connectors.base import Context
 from fleetchatd.connectors.discord.checkup import LATER, PORTAL, Checkup
+from fleetchatd.connectors.discord.raw import KIND
 from fleetchatd.connectors.discord.rest import DEFAULT_API_URL, Refused, Rest, RestError
 from fleetchatd.connectors.discord.settings import SECRETS
 from fleetchatd.connectors.guide import Credential, Finding, Login, Settings, Way
+from fleetchatd.connectors.network import refuse_elsewhere
 from fleetchatd.connectors.probe import examine_way, finding
-from fleetchatd.errors import SecretError, SetupError
+from fleetchatd.errors import ElsewhereError, SecretError, SetupError
 from fleetchatd.model import Secret
 
 _TOKEN = re.compile("[!-~]+")
@@ -44,7 +47,8 @@ class DiscordGuide:
             what = _with_remedy(error, _COPY_TOKEN)
             raise SetupError(f"cannot log in to Discord: {what}") from None
         await rest.close()
-        return Login(Secret(token), f"{rest.name} ({rest.me})")
+        secret = Secret(token, servers=(_api_url(settings),))
+        return Login(secret, f"{rest.name} ({rest.me})")
 
     async def logout(self, settings: Settings, secret: Secret) -> str:
         """Nothing: a bot's token is no login that could end."""
@@ -64,6 +68,13 @@ class DiscordGuide:
             yield finding("error", str(error), SECRETS[0], "run `fleetchat login discord`")
             return
         if way[-1].level == "error":
+            return
+        try:
+            refuse_elsewhere(secret, KIND, _api_url(settings))
+        except ElsewhereError as error:
+            there = f"--api-url {shlex.quote(_api_url(settings))}"  # no roster may have it yet
+            remedy = f"log in there: fleetchat login discord {there}"
+            yield Finding("error", str(error).partition("; ")[0], remedy, SECRETS[0])
             return
         try:
             rest = await Rest.sign_in(_api_url(settings), secret.value)

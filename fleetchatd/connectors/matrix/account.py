@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import suppress
 
 import structlog
 
 from fleetchatd.connectors.base import Context
+from fleetchatd.connectors.guide import Settings
 from fleetchatd.connectors.matrix.api import Api, Refused, path
-from fleetchatd.connectors.matrix.events import id_of
+from fleetchatd.connectors.matrix.events import KIND, id_of
 from fleetchatd.connectors.matrix.settings import SECRETS
+from fleetchatd.connectors.network import refuse_elsewhere
 from fleetchatd.connectors.untrusted import clause
 from fleetchatd.errors import SecretError
 from fleetchatd.model import Secret
@@ -30,11 +33,13 @@ class Account:
     """The orchestrator's account.
 
     Args:
-        user_id: who the roster says it is.
+        settings: with `homeserver_url` and `user_id`: who the roster says it is.
+        context: has its token.
     """
 
-    def __init__(self, user_id: str, context: Context) -> None:
-        self.user_id = user_id
+    def __init__(self, settings: Settings, context: Context) -> None:
+        self.user_id: str = settings["user_id"]
+        self._homeserver: str = settings["homeserver_url"]
         self.device_id: str | None = None
         self._context = context
         self._secret: Secret = context.secret(TOKEN_NAME)
@@ -42,14 +47,22 @@ class Account:
         self._renewing = asyncio.Lock()
 
     def sign(self, api: Api) -> None:
-        """Let `api` show the token."""
-        api.token = self._secret.value
+        """Let `api` show the token, if it may be shown there.
+
+        Raises:
+            ElsewhereError: it is another homeserver's.
+        """
+        if not self._secret.is_for(self._homeserver, api.base_url):
+            with suppress(SecretError):  # somebody may have logged in at the right one since
+                self._secret = self._context.secret(TOKEN_NAME)
+        self._use(self._secret, api)
 
     async def verify(self, api: Api) -> None:
         """Ask the homeserver whose token it is ("GET /account/whoami"), renewing it at need.
 
         Raises:
             WrongAccount: another account's.
+            ElsewhereError: it is refused, and the login that is stored now is another homeserver's.
             ApiError: it could not be told, or the token is refused for good.
         """
         token = api.token
@@ -79,6 +92,7 @@ class Account:
         Raises:
             ApiError: the homeserver could not be asked.
             WrongAccount: there is another token, and it is another account's.
+            ElsewhereError: there is another token, and it is another homeserver's.
         """
         async with self._renewing, self._context.exchange():
             return api.token != refused or await self._renew(api)
@@ -98,6 +112,7 @@ class Account:
 
     async def _change(self, other: Secret, api: Api) -> bool:
         """Go on with another login, once the homeserver has said that it is our account's too."""
+        refuse_elsewhere(other, KIND, self._homeserver, api.base_url)
         trial = Api(api.base_url)
         trial.token = other.value
         try:
@@ -133,6 +148,7 @@ class Account:
         return successor
 
     def _use(self, secret: Secret, api: Api) -> None:
+        refuse_elsewhere(secret, KIND, self._homeserver, api.base_url)
         self._secret = secret
         api.token = secret.value
 

@@ -7,6 +7,7 @@ has nothing to look at, is the last one.
 from __future__ import annotations
 
 import secrets
+import shlex
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
@@ -21,7 +22,7 @@ from fleetchatd.connectors.matrix.rooms import find_room
 from fleetchatd.connectors.matrix.sync import parse_answer, sync_path
 from fleetchatd.connectors.probe import examine_way, finding
 from fleetchatd.connectors.untrusted import mapping_of, one_line
-from fleetchatd.errors import SecretError
+from fleetchatd.errors import ElsewhereError, SecretError
 from fleetchatd.model import Secret
 
 _VERSIONS = "/_matrix/client/versions"
@@ -55,10 +56,14 @@ async def _login(api: Api, settings: Settings, context: Context) -> Sequence[Fin
         return [judgement.ways_in(judgement.flows_of(answer), user_id or "@you")]
     if user_id is None:
         return ()
-    account = Account(user_id, context)
-    account.sign(api)
+    account = Account(settings, context)
     try:
+        account.sign(api)
         await account.verify(api)
+    except ElsewhereError as error:
+        there = shlex.quote(settings["homeserver_url"])  # no roster may have it yet (`init`)
+        remedy = f"log in there: fleetchat login matrix --homeserver-url {there}"
+        return [Finding("error", str(error).partition("; ")[0], remedy, TOKEN_NAME)]
     except WrongAccount as wrong:
         what = f"the access token belongs to {wrong}, and not to {user_id}"
         remedy = f"mend connector.matrix.user_id, or log in as {user_id}: fleetchat login matrix"

@@ -28,7 +28,7 @@ from fleetchatd.connectors.matrix.room import Room
 from fleetchatd.connectors.matrix.rooms import find_room
 from fleetchatd.connectors.matrix.settings import SCHEMA, SECRETS
 from fleetchatd.connectors.matrix.sync import Answer, parse_answer, sync_path
-from fleetchatd.errors import SendDeferred
+from fleetchatd.errors import ElsewhereError, SendDeferred
 from fleetchatd.model import (
     Batch,
     ConnectorHealth,
@@ -72,7 +72,7 @@ class MatrixConnector:
         self._place: str = settings["room_id"]
         allowed = settings.get("allowed_senders")
         self._allowed = None if allowed is None else frozenset(allowed)
-        self._account = Account(settings["user_id"], context)
+        self._account = Account(settings, context)
         self._outgoing = Outgoing(self._account, self._troubled, self._left)
         self._api: Api | None = None
         self._intake: Intake | None = None
@@ -132,7 +132,7 @@ class MatrixConnector:
             last_receive=asyncio.get_running_loop().time(),
         )
 
-    def _troubled(self, error: ApiError | WrongAccount | Unusable) -> None:
+    def _troubled(self, error: ApiError | WrongAccount | ElsewhereError | Unusable) -> None:
         """Receiving does not work; say why, and whether a person must act."""
         if isinstance(error, WrongAccount):
             wrong = (
@@ -142,6 +142,8 @@ class MatrixConnector:
             self._show(
                 status="down", reachable=True, authenticated=False, receiving=False, detail=wrong
             )
+        elif isinstance(error, ElsewhereError):
+            self._show(status="down", authenticated=False, receiving=False, detail=str(error))
         elif isinstance(error, Unusable):
             self._show(
                 status="down",
@@ -178,7 +180,7 @@ class MatrixConnector:
             wait_s = None
             try:
                 await self._receive(inbox, start)
-            except (ApiError, WrongAccount, Unusable) as error:
+            except (ApiError, WrongAccount, ElsewhereError, Unusable) as error:
                 self._troubled(error)
                 if isinstance(error, Refused):
                     wait_s = error.retry_after_s

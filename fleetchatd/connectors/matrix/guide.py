@@ -72,7 +72,7 @@ class MatrixGuide:
         try:
             with login.troubles("cannot make a room"):
                 async with Api(await base_url_of(settings["homeserver_url"])) as api:
-                    account = Account(settings["user_id"], context)
+                    account = Account(settings, context)
                     account.sign(api)
                     await account.verify(api)
                     room_id = await create_room(api, f"Fleet of {context.orchestrator}", invite)

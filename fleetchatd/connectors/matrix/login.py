@@ -6,6 +6,7 @@ import re
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from typing import Any
 
 from fleetchatd.connectors.guide import Credential, Login, Settings
@@ -25,29 +26,34 @@ _SEE_THE_SERVER = "see that connector.matrix.homeserver_url is right and the hom
 async def login(settings: Settings, credential: Credential, earlier: Secret | None) -> Login:
     """Have the homeserver accept a password, or an access token from elsewhere.
 
-    The device of `earlier` is used again: a message that was under way is still known then, for
-    transaction ids belong to the device.
+    The device of `earlier`, if that is for the same homeserver, is used again: a message that was
+    under way is still known then, for transaction ids belong to the device.
 
     Raises:
         SetupError: it is refused, or nobody answers.
     """
-    user_id = settings["user_id"]
+    user_id, homeserver = settings["user_id"], settings["homeserver_url"]
     with troubles(f"cannot log in as {user_id}"):
-        async with Api(await base_url_of(settings["homeserver_url"])) as api:
+        async with Api(await base_url_of(homeserver)) as api:
             if credential.way == "token":
-                return await _by_token(api, user_id, credential.value)
-            device_id = None if earlier is None else earlier.device_id
-            return await _by_password(api, user_id, credential.value, device_id)
+                secret = await _by_token(api, user_id, credential.value)
+            else:
+                same = earlier is not None and earlier.is_for(homeserver, api.base_url)
+                device_id = earlier.device_id if earlier is not None and same else None
+                secret = await _by_password(api, user_id, credential.value, device_id)
+    servers = tuple(dict.fromkeys((homeserver, api.base_url)))
+    return Login(replace(secret, servers=servers), user_id)
 
 
 async def logout(settings: Settings, secret: Secret) -> None:
-    """End a login at the homeserver; one that has ended already is fine.
+    """End a login at the homeserver that it is for; one that has ended already is fine.
 
     Raises:
         SetupError: it cannot be ended now.
     """
     with troubles("cannot log out"):
-        async with Api(await base_url_of(settings["homeserver_url"])) as api:
+        homeserver = secret.servers[0] if secret.servers else settings["homeserver_url"]
+        async with Api(await base_url_of(homeserver)) as api:
             api.token = secret.value
             if await _ended(api) or secret.refresh_token is None:
                 return
@@ -82,7 +88,7 @@ def _told(refusal: Refused) -> str:
 # -- by password ----------------------------------------------------------------------------------
 
 
-async def _by_password(api: Api, user_id: str, password: str, device_id: str | None) -> Login:
+async def _by_password(api: Api, user_id: str, password: str, device_id: str | None) -> Secret:
     flows = flows_of(await api.request("GET", path("login"), token=False))
     if not flows.by_password:
         what, remedy = without_password(flows, user_id)
@@ -97,13 +103,12 @@ async def _by_password(api: Api, user_id: str, password: str, device_id: str | N
         with suppress(ApiError):  # nobody would know of this login any more
             await _ended(api)
         raise
-    secret = Secret(
+    return Secret(
         api.token,
         refresh_token=_usable(answer.get("refresh_token")),
         device_id=device_id,
         expires_at=end_of(answer.get("expires_in_ms")),
     )
-    return Login(secret, user_id)
 
 
 async def _ask_in(api: Api, user_id: str, password: str, device_id: str | None) -> dict[str, Any]:
@@ -142,7 +147,7 @@ def _fit_for_json(password: str, user_id: str) -> str:
 # -- by token -------------------------------------------------------------------------------------
 
 
-async def _by_token(api: Api, user_id: str, token: str) -> Login:
+async def _by_token(api: Api, user_id: str, token: str) -> Secret:
     api.token = _usable(token)
     if api.token is None:
         raise SetupError(
@@ -158,7 +163,7 @@ async def _by_token(api: Api, user_id: str, token: str) -> Login:
             f"cannot log in as {user_id}: the homeserver does not know that token"
             f" ({refusal.errcode}); log in at {api.base_url} once more for another"
         ) from None
-    return Login(Secret(api.token, device_id=device_id), user_id)
+    return Secret(api.token, device_id=device_id)
 
 
 # -- both -----------------------------------------------------------------------------------------

@@ -14,7 +14,14 @@ from fleetchatd.connectors.matrix.events import id_of, own_transaction
 from fleetchatd.connectors.matrix.intake import Intake
 from fleetchatd.connectors.matrix.position import Mark, Position
 from fleetchatd.connectors.untrusted import mapping_of
-from fleetchatd.errors import SendAmbiguous, SendDeferred, SendError, SendRefused, SendUnknown
+from fleetchatd.errors import (
+    ElsewhereError,
+    SendAmbiguous,
+    SendDeferred,
+    SendError,
+    SendRefused,
+    SendUnknown,
+)
 from fleetchatd.model import OutboundPart, SendResult
 
 REPEAT_WITHIN_S = 20 * 3600.0
@@ -33,7 +40,7 @@ class Outgoing:
     def __init__(
         self,
         account: Account,
-        troubled: Callable[[ApiError | WrongAccount], None],
+        troubled: Callable[[ApiError | WrongAccount | ElsewhereError], None],
         left: Callable[[], None],
     ) -> None:
         self._account = account
@@ -91,7 +98,7 @@ class Outgoing:
             try:
                 if not await self._account.renew(api, token):
                     self._troubled(refusal)
-            except (ApiError, WrongAccount) as error:
+            except (ApiError, WrongAccount, ElsewhereError) as error:
                 self._troubled(error)
             return SendDeferred(str(refusal))
         if refusal.status == 429:

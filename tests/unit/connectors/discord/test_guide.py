@@ -36,7 +36,7 @@ def test_discord_says_how_it_can_be_set_up() -> None:
 
 async def test_a_token_is_accepted_and_never_identifies(fleet: FakeDiscordChannel) -> None:
     login = await log_in(fleet, f"{fleet.bot.token}\n")
-    assert login.secret == Secret(fleet.bot.token)
+    assert login.secret == Secret(fleet.bot.token, servers=(fleet.server.api_url,))
     assert login.who == f"{fleet.bot.username} ({fleet.bot.id})"
     await GUIDE.logout({}, login.secret)
     assert [call.path for call in fleet.server.calls] == ["/api/v10/users/@me"]

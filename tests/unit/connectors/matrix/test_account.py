@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -144,6 +145,42 @@ async def test_another_accounts_login_is_never_worked_with(
         assert {call.parts[-1] for call in calls} == {"whoami"}
         wired.keyring.secret = login_again(fake, refreshable=False)
         await wired.until_status("ok")
+
+
+async def test_a_login_is_shown_to_no_other_homeserver(
+    fake: FakeMatrixRoom, conduit: FakeMatrixRoom, tmp_path: Path
+) -> None:
+    wired = wire(fake, tmp_path)
+    elsewhere = Secret(conduit.bot.access_token, servers=(conduit.server.base_url,))
+    wired.keyring.secret = elsewhere
+    wired = Wired(fake.settings, wired.keyring, tmp_path)
+    async with wired.receiving("down"):
+        assert not wired.health.authenticated
+        for word in (conduit.server.base_url, fake.server.base_url, "run `fleetchat login matrix`"):
+            assert word in (wired.health.detail or "")
+        await wired.until(lambda: wired.pauses.failures > 3)
+        assert fake.server.calls == []
+        wired.keyring.secret = login_again(fake)
+        await wired.until_status("ok")
+        # And one that has come in its place is neither shown nor written over.
+        wired.keyring.secret = elsewhere
+        fake.server.world.logins[-1].state = "expired"
+        with pytest.raises(SendDeferred):
+            await wired.connector.send(part("waits"))
+        assert conduit.server.base_url in (wired.health.detail or "")
+        await wired.until_status("down")
+    assert wired.keyring.secret == elsewhere
+    assert conduit.bot.access_token not in {call.token for call in fake.server.calls}
+
+
+async def test_a_name_that_leads_to_a_logins_homeserver_is_as_good_as_its_url(
+    fake: FakeMatrixRoom, tmp_path: Path
+) -> None:
+    wired = wire(fake, tmp_path)
+    servers = ("fleet.example", f"{fake.server.base_url.upper()}/")
+    wired.keyring.secret = replace(login_again(fake), servers=servers)
+    async with Wired(fake.settings, wired.keyring, tmp_path).receiving():
+        pass
 
 
 async def test_a_token_of_another_account_is_named(fake: FakeMatrixRoom, tmp_path: Path) -> None:

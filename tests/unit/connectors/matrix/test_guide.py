@@ -40,6 +40,20 @@ async def test_on_conduit_it_logs_in_looks_and_logs_out(conduit: FakeMatrixRoom)
     assert "M_UNKNOWN_TOKEN" in line
 
 
+async def test_a_login_is_looked_at_used_again_and_ended_at_its_own_homeserver_alone(
+    fake: FakeMatrixRoom, conduit: FakeMatrixRoom
+) -> None:
+    theirs = await login(conduit)
+    (line,) = amiss(await examined(guide, fake.settings, theirs))
+    for word in (conduit.server.base_url, fake.server.base_url, "log in there: fleetchat login"):
+        assert word in line
+    ours = await login(fake, theirs)
+    assert ours.device_id != theirs.device_id
+    await guide.logout(fake.settings, theirs)
+    assert theirs.value not in {call.token for call in fake.server.calls}
+    assert len(conduit.server.calls_to("POST", "*/logout")) == 1
+
+
 async def test_on_conduit_an_expired_login_is_renewed_and_logged_out(
     conduit: FakeMatrixRoom,
 ) -> None:
