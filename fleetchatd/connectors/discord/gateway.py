@@ -15,20 +15,14 @@ import asyncio
 import random
 from collections.abc import Mapping
 from contextlib import suppress
-from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any, NamedTuple, NoReturn, Protocol
+from typing import Any, NoReturn, Protocol
 
-import aiohttp
-import orjson
 import structlog
-from discord import ConnectionClosed
-from discord.gateway import DiscordWebSocket, ReconnectWebSocket
-from yarl import URL
 
-from fleetchatd.connectors.discord.budget import Budget, Spent, is_gateway
-from fleetchatd.connectors.discord.rest import Refused, Rest, Unreachable
-from fleetchatd.connectors.network import why
+from fleetchatd.connectors.discord.budget import Budget, is_gateway
+from fleetchatd.connectors.discord.rest import Rest
+from fleetchatd.connectors.discord.websocket import SILENT, Socket, connect, ending_of
 from fleetchatd.connectors.pauses import Pauses, pause_s
 from fleetchatd.connectors.untrusted import mapping_of, text_of
 
@@ -38,53 +32,13 @@ GREETING_TIMEOUT_S = 60.0
 
 HANG_UP_S = 1.0
 
-INVALID_PAUSE_S = (1.0, 5.0)
-"""How long to wait after an invalid session, at random ("Resuming")."""
-
 BRIEF_S = 10.0
 """Connections that end sooner than so many seconds after their greeting are no success."""
 
 RESUME_TRIES = 20
 """So many connections in a row may fail before the session is given up for a new one."""
 
-NEW_SESSION = (4007, 4009)
-"""Close codes after which the same session cannot be resumed."""
-
-FATAL: Mapping[int, str] = {
-    4004: "the bot token is refused; run `fleetchat login discord`, or give another "
-    "($DISCORD_BOT_TOKEN, or the credential discord_bot_token), and reload",
-    4010: "the shard is refused; report this, and reload",
-    4011: "the bot is in too many guilds for one connection; use a bot of its own, and reload",
-    4012: "this version of the API is gone; install a newer fleetchatd",
-    4013: "the intents are not understood; report this, and reload",
-    4014: "an intent is not allowed; switch on Message Content Intent for the bot in Discord's "
-    "developer portal, and reload",
-}
-"""Close codes that mean the same however often one connects, and what to do."""
-
 log = structlog.get_logger("fleetchatd.connector")
-
-
-REFUSED_TOKEN = 4004
-
-_SILENT = "the gateway is silent"
-
-
-class Fatal(Exception):  # noqa: N818 - reads as the outcome that it is
-    """A person must act; connecting again would only spend the budget.
-
-    Attributes:
-        authenticated: the token is good all the same.
-    """
-
-    def __init__(self, sentence: str, *, authenticated: bool) -> None:
-        super().__init__(sentence)
-        self.authenticated = authenticated
-
-
-def unwelcome(reason: object) -> Fatal:
-    """What to do about a token that is refused."""
-    return Fatal(f"{reason}: {FATAL[REFUSED_TOKEN]}", authenticated=False)
 
 
 class Listener(Protocol):
@@ -119,7 +73,7 @@ class Gateway:
 
     def __init__(self, budget: Budget, pauses: Pauses, listener: Listener) -> None:
         self.session: Session | None = None
-        self.line: _Socket | None = None
+        self.line: Socket | None = None
         self._listener = listener
         self._budget = budget
         self._pauses = pauses
@@ -144,7 +98,7 @@ class Gateway:
             try:
                 await self._connected(rest)
             except Exception as error:  # of the network, or of a library at odds with what came
-                ending = _ending(error)
+                ending = ending_of(error)
                 log.debug("the gateway's connection ended", exc_info=True)
             self._failures += 1
             if ending.invalid or self._failures > RESUME_TRIES:
@@ -167,16 +121,11 @@ class Gateway:
     async def _connected(self, rest: Rest) -> NoReturn:
         """Connect once, and hear until the connection ends, which raises."""
         session = self.session
-        if session is None:
-            self._url = await self._budget.turn(rest)
-            how: dict[str, Any] = {"initial": True}
-        else:
-            self._url = session.url
-            how = {"session": session.id, "sequence": session.seq, "resume": True}
-        _watching.set(self)
+        self._url = await self._budget.turn(rest) if session is None else session.url
+        resume = None if session is None else (session.id, session.seq)
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT_S):
-                line = await _Socket.from_client(rest.client, gateway=URL(self._url), **how)
+                line = await connect(self, rest.client, self._url, resume)
             async with asyncio.timeout(GREETING_TIMEOUT_S) as self._patience:
                 while True:
                     await line.poll_event()
@@ -202,7 +151,7 @@ class Gateway:
         """Something came."""
         self._listener.acknowledged()
         name, seq = frame.get("t"), frame.get("s")
-        if frame.get("op") != DiscordWebSocket.DISPATCH or type(seq) is not int:
+        if frame.get("op") != Socket.DISPATCH or type(seq) is not int:
             return
         data = mapping_of(frame.get("d"))
         if name == "READY":
@@ -225,95 +174,5 @@ class Gateway:
     def deaf(self) -> None:
         """A heartbeat was not acknowledged before the next: nobody is at the other end."""
         if self._patience is not None:
-            self._listener.lost(_SILENT, reachable=False)
+            self._listener.lost(SILENT, reachable=False)
             self._patience.reschedule(asyncio.get_running_loop().time())
-
-
-class _Ending(NamedTuple):
-    """How a connection ended.
-
-    Attributes:
-        reachable: the gateway was there to the end.
-        invalid: so did the session.
-        wait_s: how long to wait at least before the next, in seconds.
-    """
-
-    reason: str
-    reachable: bool = False
-    invalid: bool = False
-    wait_s: float | None = None
-
-
-def _ending(error: Exception) -> _Ending:
-    """What became of a connection.
-
-    Raises:
-        Fatal: another would end in the same way.
-    """
-    match error:
-        case ConnectionClosed(code=code) if code in FATAL:
-            raise Fatal(
-                f"Discord closed the gateway ({code}): {FATAL[code]}",
-                authenticated=code != REFUSED_TOKEN,
-            )
-        case ReconnectWebSocket(resume=False):
-            wait_s = random.uniform(*INVALID_PAUSE_S)  # noqa: S311 - not for secrecy
-            return _Ending("the gateway's session became invalid", True, True, wait_s)
-        case ReconnectWebSocket() | ConnectionClosed():
-            return _Ending("the connection to the gateway was lost")
-        case Spent():
-            return _Ending(str(error), reachable=True, wait_s=error.wait_s)
-        case Refused() if error.unwelcome:
-            raise unwelcome(error)
-        case Refused():
-            return _Ending(f"cannot find the gateway: {error}", wait_s=error.retry_after_s)
-        case Unreachable():
-            return _Ending(f"cannot reach Discord: {error}")
-        case TimeoutError():
-            return _Ending(_SILENT)
-        case _:
-            return _Ending(f"cannot keep up the connection to the gateway: {why(error)}")
-
-
-_watching: ContextVar[Gateway] = ContextVar("_watching")
-
-
-class _Socket(DiscordWebSocket):
-    """One connection: the library's, with an ear for what it does not tell."""
-
-    def __init__(
-        self, socket: aiohttp.ClientWebSocketResponse, *, loop: asyncio.AbstractEventLoop
-    ) -> None:
-        super().__init__(socket, loop=loop)
-        self._watcher = _watching.get()
-        self._watcher.line = self
-        self._unanswered = False
-
-    def log_receive(self, data: Any, /) -> None:
-        """See every frame, as text, before the library does."""
-        frame = mapping_of(orjson.loads(data))
-        if frame.get("op") == self.HELLO:
-            self._unanswered = True  # the library answers with its first heartbeat at once
-        elif frame.get("op") == self.HEARTBEAT_ACK:
-            self._unanswered = False
-        self._watcher.frame(frame)
-
-    async def poll_event(self) -> None:
-        try:
-            await super().poll_event()
-        except ReconnectWebSocket:
-            if self.socket.close_code in NEW_SESSION:
-                raise ReconnectWebSocket(None, resume=False) from None
-            raise
-
-    async def send_heartbeat(self, data: Any) -> None:
-        """The next heartbeat falls due. The library takes any frame for a sign of life."""
-        if self._unanswered:
-            self._watcher.deaf()
-            return
-        self._unanswered = True
-        await super().send_heartbeat(data)
-
-    async def identify(self) -> None:
-        self._watcher.spend()
-        await super().identify()

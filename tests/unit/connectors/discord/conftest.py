@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 import pytest_asyncio
 
-from fleetchatd.connectors.discord import budget, gateway
+from fleetchatd.connectors.discord import budget, websocket
 from tests.fakes.discord.server import FakeDiscord, FakeDiscordChannel
 
 
@@ -16,7 +16,7 @@ def no_heartbeats_left() -> Iterator[None]:
     yield
     for thread in threading.enumerate():
         if thread.name.startswith("keep-alive-handler"):
-            thread.join(2)
+            thread.join(30)
             assert not thread.is_alive()
 
 
@@ -24,7 +24,7 @@ def no_heartbeats_left() -> Iterator[None]:
 def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every life identifies; the rule of five seconds has tests of its own."""
     monkeypatch.setattr(budget, "EVERY_S", 0.0)
-    monkeypatch.setattr(gateway, "INVALID_PAUSE_S", (0.0, 0.05))
+    monkeypatch.setattr(websocket, "INVALID_PAUSE_S", (0.0, 0.05))
 
 
 @pytest_asyncio.fixture

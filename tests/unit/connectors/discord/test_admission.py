@@ -10,9 +10,11 @@ from pathlib import Path
 import pytest
 
 from fleetchatd.connectors.discord import budget
+from fleetchatd.connectors.discord.connector import DiscordConnector
+from fleetchatd.model import Secret
 from tests.fakes.discord.server import FakeDiscord, FakeDiscordChannel
 from tests.unit.connectors.discord.wired import wire
-from tests.unit.connectors.matrix.wired import part
+from tests.unit.connectors.matrix.wired import Wired, part
 
 
 @pytest.mark.parametrize(
@@ -36,6 +38,20 @@ async def test_a_closing_for_good_is_reported_and_not_tried_again(
         assert (wired.health.authenticated, wired.health.receiving) == (authenticated, False)
         await asyncio.sleep(0.3)
     assert len(fleet.server.gateway.identifies) == 1
+
+
+async def test_a_token_of_another_server_is_not_even_shown(
+    fleet: FakeDiscordChannel, tmp_path: Path
+) -> None:
+    wired = wire(fleet, tmp_path)
+    discord = "https://discord.com/api/v10"
+    wired.keyring.secret = Secret(fleet.bot.token, servers=(discord,))
+    wired = Wired(fleet.settings, wired.keyring, tmp_path, create=DiscordConnector.create)
+    async with wired.receiving("down"):
+        for word in (discord, fleet.server.api_url, "run `fleetchat login discord`, and reload"):
+            assert word in (wired.health.detail or "")
+        assert (wired.health.reachable, wired.health.authenticated) == (False, False)
+    assert fleet.server.calls == []
 
 
 async def test_an_intent_that_is_switched_off_is_named(
@@ -206,7 +222,7 @@ async def test_a_channel_that_is_not_there_is_down_until_it_is(
         heard = wired.health.last_receive
         fleet.human.say("said elsewhere, and not held for ever")
         await wired.until(lambda: wired.health.last_receive != heard)
-        assert not wired.connector._line.newest_said()
+        assert not wired.connector._worker._line.newest_said()
     async with wire(fleet, tmp_path, wired.inbox).receiving() as later:
         world.remove(fleet.channel)
         await later.until_status("down")

@@ -7,9 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from fleetchatd.connectors.discord import connector as module
 from fleetchatd.connectors.discord import gateway as gateway_module
-from fleetchatd.connectors.discord import line
+from fleetchatd.connectors.discord import line, worker
 from fleetchatd.connectors.discord.position import Position
 from tests.fakes import faults
 from tests.fakes.discord.refusals import refuse, slow_down
@@ -362,7 +361,7 @@ async def test_a_page_is_journalled_with_its_place_before_the_next_is_had(
 async def test_the_history_is_asked_every_now_and_then_for_what_the_gateway_kept_from_us(
     fleet: FakeDiscordChannel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "CATCH_UP_EVERY_S", 0.1)
+    monkeypatch.setattr(worker, "CATCH_UP_EVERY_S", 0.1)
     async with wire(fleet, tmp_path).receiving() as wired:
         fleet.server.world.happened = lambda name, data, channel: None
         fleet.human.say("kept back")
