@@ -96,7 +96,7 @@ class MessageEvent(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EditEvent(Event):
-    """A message's text was replaced."""
+    """Whoever said something replaced its text."""
 
     type: ClassVar[str] = "edit"
     id: str

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -16,7 +18,7 @@ from fleetchatd.journal.sqlite.rows import (
     message_of,
 )
 from fleetchatd.journal.sqlite.store import Store
-from fleetchatd.model import Batch, RedactionEvent
+from fleetchatd.model import Batch, EditEvent, Message, RedactionEvent
 
 _LOOKUP = 500  # hashes a query: SQLite takes 999 and more
 
@@ -48,13 +50,16 @@ class Inbound(Store):
                 if event.id in ids:
                     continue
                 ids.add(event.id)
-            if not isinstance(event, RedactionEvent):
+            if isinstance(event, RedactionEvent | EditEvent):
+                self.append(fresh)  # its target may be among them
+                fresh = []
+            if isinstance(event, RedactionEvent):
+                told = self._redact(target, event) or event.welcome
+                fresh += [row] if told else []
+            elif isinstance(event, EditEvent):
+                fresh += self._edit(target, event, row)
+            else:
                 fresh.append(row)
-                continue
-            self.append(fresh)  # its target may be among them
-            fresh = []
-            if self._redact(target, event) or event.welcome:
-                self.append([row])
         if fresh:
             self.append(fresh)
 
@@ -69,6 +74,36 @@ class Inbound(Store):
             ):
                 known.setdefault(source, set()).add(orjson.loads(body).get("id"))
         return known
+
+    def _edit(
+        self, target: str, event: EditEvent, row: tuple[Any, ...]
+    ) -> Sequence[tuple[Any, ...]]:
+        """The row of an edit, in the thread of what it edits; none if that is not its sender's.
+
+        Nobody says anew what another said (Matrix: "Validity of replacement events"), but servers
+        pass such edits on, and do not tell the thread.
+        """
+        place = hash_id(target, event.target)
+        for (body,) in self.writer.execute("SELECT body FROM events WHERE source = ?", (place,)):
+            original = orjson.loads(body)
+            if original["id"] != event.target:
+                continue
+            if original.get("sender") != event.sender:
+                return ()
+            thread_id = event.thread_id or original.get("thread_id")
+            return (event_row(replace(event, thread_id=thread_id), target, row[1]),)
+        return () if any(self._own(place, event.target)) else (row,)
+
+    def _own(self, place: int, remote_id: str) -> Iterator[Message]:
+        """Our own message that has this id in the chat."""
+        for row in self.writer.execute(
+            f"SELECT {MESSAGE_COLUMNS} FROM messages WHERE ord IN "
+            "(SELECT ord FROM remotes WHERE hash = ?)",
+            (place,),
+        ).fetchall():
+            message = message_of(row)
+            if remote_id in message.remote_ids:
+                yield message
 
     def _redact(self, target: str, event: RedactionEvent) -> bool:
         """Take the target's text, its edits' and, if it is our own message, that one's.
@@ -95,14 +130,7 @@ class Inbound(Store):
 
     def _redact_own(self, place: int, event: RedactionEvent) -> bool:
         found = False
-        for row in self.writer.execute(
-            f"SELECT {MESSAGE_COLUMNS} FROM messages WHERE ord IN "
-            "(SELECT ord FROM remotes WHERE hash = ?)",
-            (place,),
-        ).fetchall():
-            message = message_of(row)
-            if event.target not in message.remote_ids:
-                continue
+        for message in self._own(place, event.target):
             found = True
             parts = list(message.parts)
             parts[message.remote_ids.index(event.target)] = REDACTED_TEXT

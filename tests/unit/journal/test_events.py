@@ -91,7 +91,7 @@ async def test_filters_select_types_and_classes_of_messages(
         said("$1"),
         said("$2", event_class="actionable"),
         ReactionEvent(id="$3", time="", connector="m", sender="a", target="$1", key="+"),
-        EditEvent(id="$4", time="", connector="m", sender="a", target="$1", text="x"),
+        EditEvent(id="$4", time="", connector="m", sender="ann", target="$1", text="x"),
         said("$5", event_class="terminal-log"),
     )
     journal = await journals.reopen() if reopened else journals.now
