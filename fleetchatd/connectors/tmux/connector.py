@@ -21,40 +21,20 @@ import structlog
 
 from fleetchatd.connectors.base import Context, Inbox
 from fleetchatd.connectors.tmux import session
-from fleetchatd.connectors.tmux.console_pane import (
-    Confirmations,
-    NotConfirmed,
-    NotThere,
-    Paster,
-)
+from fleetchatd.connectors.tmux.console_pane import Confirmations
 from fleetchatd.connectors.tmux.desk import Desk
 from fleetchatd.connectors.tmux.intake import KIND, Intake
+from fleetchatd.connectors.tmux.outgoing import Outgoing
 from fleetchatd.connectors.tmux.settings import SCHEMA, SECRETS
 from fleetchatd.connectors.tmux.situation import Occupant, Situation, situation
 from fleetchatd.connectors.tmux.watch import Watch
-from fleetchatd.errors import SendAmbiguous, SendDeferred, SendRefused, SendUnknown
-from fleetchatd.model import (
-    ConnectorHealth,
-    OutboundPart,
-    SendResult,
-)
-from fleetchatd.tmux import submission
-from fleetchatd.tmux.address import Address, clean, is_tag
+from fleetchatd.model import ConnectorHealth, OutboundPart, SendResult
 from fleetchatd.tmux.badge import Badge
-from fleetchatd.tmux.errors import GoneError, NoTmuxError, TmuxError
+from fleetchatd.tmux.errors import NoTmuxError, TmuxError
 from fleetchatd.tmux.marks import Mark
 from fleetchatd.tmux.protocol import quoted
 from fleetchatd.tmux.server import Server
-from fleetchatd.tmux.spool import (
-    STATE_DIR_OPTION,
-    Names,
-    Spool,
-    SpoolError,
-    is_submission_id,
-)
-
-CONFIRM_S = 10.0
-"""How long the console may take to confirm a message before it is asked again, in seconds."""
+from fleetchatd.tmux.spool import STATE_DIR_OPTION, Names, Spool, SpoolError, is_submission_id
 
 SPACING_S = 0.005
 PROGRAM_SPACING_S = 0.1
@@ -93,8 +73,9 @@ class TmuxConnector:
         self._desk = Desk(self._spool, self._wake)
         self._intake = Intake(self._session, self._names, self._spool, self._desk, context.pauses)
         self._confirmations = Confirmations(self._spool)
-        self._paster = Paster(lambda: asyncio.get_running_loop().time())
-        self._typing = asyncio.Lock()
+        self._outgoing = Outgoing(
+            self._names, self._spool, self._confirmations, lambda: self._watch, self._judge
+        )
         self._watch: Watch | None = None
         self._pane_id: str | None = None
         self._started_at: float | None = None
@@ -255,93 +236,12 @@ class TmuxConnector:
     # -- sending ------------------------------------------------------------------------------
 
     def mark(self) -> str:
-        """What sort of program the pane holds: it decides what an attempt may have done."""
-        return self._occupant().value
-
-    def _occupant(self) -> Occupant:
-        pane = None if self._watch is None else self._watch.pane
-        if pane is None or pane.badge is not None:
-            return Occupant.CONSOLE
-        return Occupant.PROGRAM
+        """What sort of program the pane holds."""
+        return self._outgoing.mark()
 
     async def send(self, part: OutboundPart) -> SendResult:
         """Show the part in the console, or type it into the program that is there instead."""
-        message_id, text = part.transaction_id, clean(part.text)
-        if self._spool.acknowledged(message_id):
-            return SendResult(message_id)
-        if part.earlier_attempt == Occupant.PROGRAM:
-            raise SendUnknown("fleetchatd ended while it was typed into the pane; look there")
-        address = self._addressed(part)
-        if not text.strip():
-            raise SendRefused("there is nothing to show but blanks and control characters")
-        async with self._typing:
-            watch, occupant = await self._ready(part)
-            if occupant is Occupant.CONSOLE:
-                await self._paste(watch, address, text)
-            else:
-                await self._type(watch, address, text)
-                return SendResult(message_id)
-        try:
-            await self._confirmations.wait(message_id, CONFIRM_S)
-        except NotConfirmed as doubt:
-            raise SendAmbiguous(str(doubt)) from None
-        self._paster.forget(message_id)
-        return SendResult(message_id)
-
-    def _addressed(self, part: OutboundPart) -> Address:
-        thread_id = part.message.draft.thread_id
-        if thread_id is not None and not is_tag(thread_id):
-            raise SendRefused(
-                "its thread cannot stand in an address line: on tmux, a thread is a word without "
-                "blanks, of at most 200 characters"
-            )
-        return Address(
-            source=self._names.orchestrator,
-            id=part.transaction_id,
-            destination=self._names.operator,
-            tag=thread_id,
-            event_class="terminal-log" if part.message.draft.format == "plain" else None,
-        )
-
-    async def _ready(self, part: OutboundPart) -> tuple[Watch, Occupant]:
-        """The pane as it is at this moment; raises unless the part may be sent to it."""
-        watch = self._watch
-        if watch is None:
-            raise SendDeferred("not connected to tmux")
-        try:
-            await watch.look()
-        except TmuxError as error:
-            raise SendDeferred(f"cannot reach the pane: {error}") from None
-        present = self._judge(watch)
-        if not present.ready:
-            raise SendDeferred(present.detail or "nobody is there")
-        occupant = self._occupant()
-        if part.earlier_attempt is not None and occupant is Occupant.PROGRAM:
-            raise SendUnknown("it was on its way to the console, and another program is there now")
-        if part.message.attempt not in (None, occupant.value):
-            raise SendDeferred("what runs in the pane has just changed")
-        return watch, occupant
-
-    async def _paste(self, watch: Watch, address: Address, text: str) -> None:
-        try:
-            await self._paster.paste(watch.client, watch.pane, address, text)
-        except NotThere:
-            raise SendDeferred("the console has just ended") from None
-        except GoneError as error:
-            raise SendAmbiguous(f"cannot tell whether it was pasted: {error}") from None
-        except TmuxError as error:
-            raise SendDeferred(f"cannot paste it: {error}") from None
-
-    async def _type(self, watch: Watch, address: Address, text: str) -> None:
-        line = address.line(text)
-        try:
-            await submission.submit(watch.client, watch.activity, watch.pane.id, line)
-        except submission.NotNow as reason:
-            raise SendDeferred(str(reason)) from None
-        except (submission.Refused, submission.Unverified) as reason:
-            raise SendRefused(str(reason)) from None
-        except TmuxError as error:
-            raise SendDeferred(f"cannot type into the pane: {error}") from None
+        return await self._outgoing.send(part)
 
 
 def _address(host: str, name: str) -> str:
