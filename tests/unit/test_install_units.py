@@ -8,6 +8,7 @@ import pytest
 
 from fleetchatd import install_units
 from fleetchatd.errors import FleetchatError
+from fleetchatd.install_units import files
 
 
 @pytest.fixture
@@ -24,13 +25,13 @@ def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def units(user: bool = True) -> dict[str, str]:
-    return {path.name: text for path, text in install_units._files(user)}
+    return {path.name: text for path, text in files.wanted(user)}
 
 
 def test_a_path_that_no_unit_can_have_is_refused(
     programs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(install_units, "programs", lambda: Path('/opt/a"b/bin'))
+    monkeypatch.setattr(files, "programs", lambda: Path('/opt/a"b/bin'))
     with pytest.raises(FleetchatError, match="it has a blank, quote"):
         units()
 
@@ -43,7 +44,7 @@ def test_a_path_with_a_blank_is_quoted(programs: Path) -> None:
 def test_a_percent_sign_in_a_path_is_no_specifier(
     programs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(install_units, "programs", lambda: Path("/opt/100%/bin"))
+    monkeypatch.setattr(files, "programs", lambda: Path("/opt/100%/bin"))
     text = units()["fleetchatd.service"]
     assert "\nExecStart=/opt/100%%/bin/fleetchatd --state-dir %h/.local/state/fleetchatd\n" in text
     assert "\nExecReload=/opt/100%%/bin/fleetchat reload\n" in text
@@ -73,7 +74,7 @@ def test_a_python_without_the_programs_is_named(
 def test_a_program_that_the_services_user_may_not_run_is_refused_before_anything_is_written(
     programs: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(install_units, "SYSTEM_FOLDER", programs / "units")
+    monkeypatch.setattr(files, "SYSTEM_FOLDER", programs / "units")
     programs.chmod(0o700)
     with pytest.raises(FleetchatError, match=r"as the user fleetchatd: .* is closed to it"):
         install_units.run(user=False, uninstall=False, dry_run=False)

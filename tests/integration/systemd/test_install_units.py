@@ -59,9 +59,9 @@ async def test_the_second_time_changes_nothing_and_a_newer_text_replaces_an_olde
 
 async def of_another_version(service: Service) -> str:
     """Put in place what a version with another text would have written."""
-    seal = "from fleetchatd.install_units import _sealed"
+    seal = "from fleetchatd.install_units.files import sealed"
     path = f"{service.units}/fleetchatd.socket"
-    write = f"{seal}; open('{path}', 'w').write(_sealed('[Socket]\\nListenStream=/run/x\\n'))"
+    write = f"{seal}; open('{path}', 'w').write(sealed('[Socket]\\nListenStream=/run/x\\n'))"
     python = PROGRAM.replace("bin/fleetchatd", "bin/python")
     await service.lab.run(python, "-c", write, user=service.as_user)
     return service.lab.path(path).read_text()

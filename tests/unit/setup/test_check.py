@@ -13,6 +13,7 @@ import pytest
 
 from fleetchatd import install_units
 from fleetchatd.connectors.guide import Finding
+from fleetchatd.install_units.files import SEAL, sealed
 from fleetchatd.secrets import login_path
 from fleetchatd.setup.checks import places
 from tests.harness.daemon import Daemon
@@ -248,7 +249,8 @@ def units(matrix: Daemon, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The user's units, as `fleetchatd install-units --user` has just written them."""
     monkeypatch.setenv("HOME", str(matrix.directory))
     monkeypatch.delenv("XDG_STATE_HOME", raising=False)
-    monkeypatch.setattr(install_units, "_reload", lambda user: None)  # that of this machine
+    reload = "fleetchatd.install_units.manager.reload"
+    monkeypatch.setattr(reload, lambda user: None)  # that of this machine
     install_units.run(user=True, uninstall=False, dry_run=False)
     return matrix.directory / ".config/systemd/user"
 
@@ -264,8 +266,8 @@ def _changed_by_hand(unit: Path) -> None:
 
 
 def _of_another_version(unit: Path) -> None:
-    text = unit.read_text().rpartition(install_units._SEAL)[0]
-    unit.write_text(install_units._sealed(text.replace("WatchdogSec=30s", "WatchdogSec=5s")))
+    text = unit.read_text().rpartition(SEAL)[0]
+    unit.write_text(sealed(text.replace("WatchdogSec=30s", "WatchdogSec=5s")))
 
 
 @pytest.mark.parametrize(
