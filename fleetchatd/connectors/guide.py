@@ -88,7 +88,11 @@ class LogsIn(Protocol):
         Args:
             settings: at least `login_settings`.
             credential: given in one of `ways`.
-            earlier: the login stored so far; its device may be used again.
+            earlier: the login stored so far, perhaps another server's; its device may be used
+                again.
+
+        Returns:
+            The login. Its secret should name the servers that it is for.
 
         Raises:
             SetupError: it is refused, or nobody answers.
@@ -96,6 +100,11 @@ class LogsIn(Protocol):
 
     async def logout(self, settings: Settings, secret: Secret) -> str | None:
         """End the login at the server, where the chat has such a thing; ended already is fine.
+
+        Args:
+            settings: those that are known; at least `login_settings`, unless `secret` names the
+                servers that it is for.
+            secret: the login; where it names its servers, it is for no other.
 
         Returns:
             A sentence on what else a person may have to do.

@@ -6,9 +6,11 @@ import asyncio
 import hashlib
 import hmac
 import socket
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from fleetchatd.connectors.matrix.account import TOKEN_NAME
 from fleetchatd.connectors.matrix.api import Api, ApiError, Refused, path
 from fleetchatd.connectors.matrix.rooms import create_room, find_room
 from fleetchatd.errors import FleetchatError
@@ -17,7 +19,6 @@ from fleetchatd.homeserver.record import Person, Record
 from fleetchatd.model import Secret
 from fleetchatd.setup.context import stored_login
 
-TOKEN_NAME = "matrix_access_token"  # noqa: S105 - a name
 DEVICE_ID = "FLEETCHATD"
 """The same for every login: a new one takes the place of the one that was lost."""
 
@@ -101,12 +102,12 @@ async def _register(api: Api, secret: str, person: Person) -> None:
 async def _bot_login(api: Api, bot: Person, state_dir: Path) -> Secret:
     """The bot's stored login if the homeserver accepts it, else a new one."""
     stored = stored_login(TOKEN_NAME, state_dir)
-    if stored is None:
+    if stored is None or not stored.is_for(api.base_url):
         return await _login(api, bot, DEVICE_ID)
     api.token = stored.value
     try:
         if (await api.request("GET", path("account", "whoami"))).get("user_id") == bot.user_id:
-            return stored
+            return replace(stored, servers=(api.base_url,))
     except Refused as refusal:
         if refusal.status != 401:
             raise
@@ -123,7 +124,8 @@ async def _login(api: Api, person: Person, device_id: str | None) -> Secret:
     if device_id is not None:
         body["device_id"] = device_id
     answer = await api.request("POST", path("login"), body=body, token=False)
-    return Secret(str(answer.get("access_token")), device_id=str(answer.get("device_id")))
+    token, device_id = str(answer.get("access_token")), str(answer.get("device_id"))
+    return Secret(token, device_id=device_id, servers=(api.base_url,))
 
 
 async def _room(api: Api, operator: Person) -> str:

@@ -12,8 +12,9 @@ from typing import Any
 
 from fleetchatd import places
 from fleetchatd.client import output
+from fleetchatd.connectors.matrix.account import TOKEN_NAME
 from fleetchatd.errors import FleetchatError
-from fleetchatd.homeserver import accounts, config, install, ports, process, telling
+from fleetchatd.homeserver import accounts, config, earlier, install, ports, process, telling
 from fleetchatd.homeserver import record as records
 from fleetchatd.homeserver.private import locked, make_folder
 from fleetchatd.homeserver.record import Record
@@ -78,10 +79,11 @@ def _up(args: argparse.Namespace, state_dir: Path) -> int:
         record = records.load(folder) or records.new(_orchestrator(roster))
         record = _running(record, folder, args.python)
         record, secret = asyncio.run(accounts.furnish(record, folder, state_dir))
-        store_login(accounts.TOKEN_NAME, state_dir, secret)
+        asyncio.run(earlier.end(state_dir, secret))
+        store_login(TOKEN_NAME, state_dir, secret)
         change.write(change.plan(path, KIND, _settings(record, roster)))
     telling.tell(args, record, path, _orchestrator(roster))
-    note_what_outranks(accounts.TOKEN_NAME, state_dir, secret)
+    note_what_outranks(TOKEN_NAME, state_dir, secret)
     return 0
 
 

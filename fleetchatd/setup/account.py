@@ -82,6 +82,11 @@ class Account:
         """What is stored; None if that is nothing to go by."""
         return stored_login(self.secret_name, self.state_dir)
 
+    def knows_its_server(self) -> bool:
+        """Whether the stored login tells where it is to be ended."""
+        stored = self.stored()
+        return stored is not None and bool(stored.servers)
+
     async def log_in(self, credential: Credential) -> Login:
         """Have the chat accept the credential, and store the login in place of what is there.
 

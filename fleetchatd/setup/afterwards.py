@@ -49,3 +49,18 @@ def note_what_outranks(name: str, state_dir: str | Path, stored: Secret) -> None
             f"{used.source} comes before what is stored; remove it where the daemon is started, so"
             " that it uses this login"
         )
+
+
+def note_what_lives_on(earlier: Secret | None, stored: Secret) -> None:
+    """Say so if another server's login was replaced, which nobody here can end any more.
+
+    Args:
+        earlier: what was stored before.
+        stored: in its place, just now.
+    """
+    if earlier is not None and not earlier.is_for(*stored.servers):
+        device = f" its device {earlier.device_id}" if earlier.device_id else ""
+        output.note(
+            f"the login that was stored before, for {earlier.servers[0]}, is good there still; if"
+            f" nobody needs it, sign out{device} there"
+        )

@@ -100,6 +100,7 @@ def _has_secret(kind: str) -> bool:
 
 async def _login(args: Namespace) -> None:
     from fleetchatd.setup import account
+    from fleetchatd.setup.afterwards import note_what_lives_on
     from fleetchatd.setup.state import reload_command
 
     mine = account.of(args)
@@ -108,7 +109,10 @@ async def _login(args: Namespace) -> None:
     mine.refuse_unwritable()
     await account.complete(mine)
     _warn_of_the_way(mine)
-    _tell(mine, await mine.log_in(await _credential(mine, way)))
+    earlier = mine.stored()
+    made = await mine.log_in(await _credential(mine, way))
+    _tell(mine, made)
+    note_what_lives_on(earlier, made.secret)
     command = reload_command(args, mine.state_dir)
     if command is not None:
         output.write(f"next: {output.line(command)}\n")
@@ -208,8 +212,9 @@ async def _logout(args: Namespace) -> None:
 
     mine, more = account.of(args), None
     if not args.forget and mine.is_stored():
-        _demand(mine, [])
-        await account.complete(mine)
+        if not mine.knows_its_server():
+            _demand(mine, [])
+            await account.complete(mine)
         more = await _end(mine)
     removed = mine.remove()
     said = f"removed the login in {mine.path}" if removed else f"nothing is stored in {mine.path}"

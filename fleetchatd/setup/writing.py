@@ -9,8 +9,8 @@ from fleetchatd.client import output
 from fleetchatd.client.errors import ClientError, ReaderGoneError
 from fleetchatd.errors import FleetchatError
 from fleetchatd.setup import prompts
-from fleetchatd.setup.afterwards import note_what_outranks
-from fleetchatd.setup.context import refuse_unwritable
+from fleetchatd.setup.afterwards import note_what_lives_on, note_what_outranks
+from fleetchatd.setup.context import refuse_unwritable, stored_login
 from fleetchatd.setup.draft import Draft
 from fleetchatd.setup.editing.change import Change, plan
 from fleetchatd.setup.editing.change import write as write_file
@@ -64,11 +64,14 @@ async def write(draft: Draft, *, yes: bool, dry_run: bool) -> bool:
 
 async def _store_login(draft: Draft) -> bool:
     """Store what a person has logged in with, if they have; whether they have."""
-    login, state_dir = await draft.store_login(), draft.context.state_dir
+    state_dir = draft.context.state_dir
+    earlier = stored_login(draft.secret_names[0], state_dir) if draft.secret_names else None
+    login = await draft.store_login()
     if login is None:
         return False
     _say(output.line(f"stored the login of {login.who} under {state_dir}") + "\n")
     note_what_outranks(draft.secret_names[0], state_dir, login.secret)
+    note_what_lives_on(earlier, login.secret)
     return True
 
 

@@ -18,6 +18,7 @@ import pytest_asyncio
 import yaml
 
 from fleetchatd.homeserver import config, install, process
+from tests.fakes.homeserver import FakeMatrixRoom
 from tests.harness import matrix_http
 from tests.harness.api import Api
 from tests.harness.child import Child
@@ -295,6 +296,28 @@ async def test_force_replaces_it_and_keeps_a_backup(settled: Machine) -> None:
     )
     assert roster.with_name("theirs.yaml.bak").read_text() == OTHER
     assert await settled.up("--roster", "theirs.yaml") == answer
+
+
+async def test_another_homeservers_login_is_ended_there_and_never_shown_here(
+    settled: Machine, fake: FakeMatrixRoom
+) -> None:
+    answer = await settled.up()
+    login = settled.state / "logins/matrix_access_token.json"
+    theirs = {"access_token": fake.bot.access_token, "servers": [fake.server.base_url]}
+    login.write_text(json.dumps(theirs))
+    said = await settled.fleetchat("homeserver", "up", "--json")
+    assert json.loads(said.out) == answer
+    assert f"ended the login for {fake.server.base_url} that was stored" in said.err
+    (ended,) = fake.server.calls_to("POST", "*/logout")
+    assert ended.token == fake.bot.access_token
+    assert (await settled.bot(answer)).user_id == "@orchestrator:fleet.local"
+    # Where that cannot be done, it is said, and holds nothing up.
+    await fake.server.stop()
+    login.write_text(json.dumps(theirs | {"device_id": "THEIRS"}))
+    said = await settled.fleetchat("homeserver", "up", "--json")
+    assert json.loads(said.out) == answer
+    assert f"cannot end the login for {fake.server.base_url}" in said.err
+    assert "sign out its device THEIRS there" in said.err
 
 
 async def test_passwords_go_to_no_proxy(settled: Machine) -> None:

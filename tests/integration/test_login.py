@@ -210,6 +210,45 @@ async def test_logging_out_ends_the_token_and_twice_is_once(home: Home, room: Ro
     assert "$MATRIX_ACCESS_TOKEN has a secret still" in again.errors
 
 
+async def test_a_login_is_for_one_homeserver_whatever_the_roster_says_later(
+    home: Home, fake: FakeMatrixRoom, conduit: FakeMatrixRoom, make_daemon: MakeDaemon
+) -> None:
+    daemon = make_daemon(kind="matrix", **fake.settings)
+    there = ["--roster", str(daemon.roster), "--state-dir", str(daemon.state_dir)]
+    command = ["login", "matrix", "--password-stdin", *there]
+    done = await home.run(*command, *account(conduit), stdin=conduit.bot.password)
+    assert done.code == 0, done
+    login = daemon.state_dir / "logins" / "matrix_access_token.json"
+    token = json.loads(login.read_text())["access_token"]
+    await daemon.start()
+    health = await daemon.api.wait_health(lambda health: health["status"] == "down")
+    mismatch = f"it is for {conduit.server.base_url}, the roster names {fake.server.base_url}"
+    assert mismatch in health["connector"]["detail"]
+    for look in (["doctor"], ["init", *words(fake.settings | {"room_id": "!another"}), "--yes"]):
+        looked = await home.run(*look, *there)
+        assert (looked.code, mismatch in looked.out + looked.errors) == (1, True), looked
+    done = await home.run(*command, stdin=fake.bot.password)
+    assert f"before, for {conduit.server.base_url}, is good there still" in done.errors, done
+    assert (await daemon.api.reload()).status == 200
+    await daemon.api.wait_health(lambda health: health["connector"]["receiving"])
+    assert token not in {call.token for call in fake.server.calls}
+
+
+async def test_logging_out_needs_no_roster_and_goes_where_the_login_is_from(
+    home: Home, fake: FakeMatrixRoom, conduit: FakeMatrixRoom
+) -> None:
+    assert (await log_in(home, conduit, conduit.bot.password)).code == 0
+    token = stored(home)["access_token"]
+    home.roster.parent.mkdir(parents=True)
+    write_roster(home.roster, "matrix", **fake.settings)
+    assert (await home.run("logout")).code == 0
+    assert [call.token for call in conduit.server.calls_to("POST", "*/logout")] == [token]
+    assert fake.server.calls == []
+    assert (await log_in(home, conduit, conduit.bot.password)).code == 0
+    home.roster.unlink()
+    assert (await home.run("logout", "matrix")).code == 0
+
+
 async def test_a_login_that_cannot_be_ended_stays_unless_it_is_to_be_forgotten(
     home: Home, fake: FakeMatrixRoom
 ) -> None:
@@ -217,6 +256,7 @@ async def test_a_login_that_cannot_be_ended_stays_unless_it_is_to_be_forgotten(
     await fake.server.stop()
     done = await home.run("logout", "matrix", *account(fake))
     assert (done.code, "--forget" in done.errors) == (1, True), done
+    login_file(home).write_text(json.dumps(stored(home) | {"servers": []}))
     unknown = await home.run("logout", "matrix")
     assert (unknown.code, "give --homeserver-url, --user-id" in unknown.errors) == (2, True)
     assert stored(home)["access_token"]
