@@ -55,6 +55,10 @@ class NotNow(NotSubmittedError):  # noqa: N818
     """Nothing was typed, or it was taken back before anybody read it; later it may work."""
 
 
+class Unread(NotNow):
+    """The program did not read what was typed; all of it was taken back."""
+
+
 class Unverified(NotSubmittedError):  # noqa: N818
     """It was typed, and perhaps accepted.
 
@@ -126,6 +130,7 @@ async def submit(
     Raises:
         Refused: nothing was typed, for good.
         NotNow: nothing was typed; try later.
+        Unread: it was typed and taken back; try later.
         Unverified: typed, but not known to be accepted.
         TmuxError: tmux refused or went away; nothing was typed.
     """
@@ -236,7 +241,7 @@ class _Submission:
             terminal.discard(pane.tty)
             await asyncio.sleep(_LOOK_AGAIN_S / 5)  # what did not fit before comes now
         if unread >= len(typed.encode()):
-            raise NotNow("the program does not read what is typed; it was taken back")
+            raise Unread("the program does not read what is typed; it was taken back")
         raise Unverified("the program stopped reading; what was left was taken back")
 
     def _check_again(self, screen: Screen) -> None:

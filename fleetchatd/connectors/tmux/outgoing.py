@@ -18,6 +18,12 @@ from fleetchatd.tmux.spool import Names, Spool
 CONFIRM_S = 10.0
 """How long the console may take to confirm a message before it is asked again, in seconds."""
 
+UNREAD_PAUSES_S = (1.0, 2.0, 4.0, 8.0, 16.0)
+"""How long to wait before what a program did not read is typed anew, in seconds; then it fails.
+
+Each time it stands on the screen once more, as far as the terminal echoes it.
+"""
+
 
 class Outgoing:
     """One session's way out: one part at a time is pasted or typed.
@@ -45,6 +51,7 @@ class Outgoing:
         self._judge = judge
         self._paster = Paster(lambda: asyncio.get_running_loop().time())
         self._typing = asyncio.Lock()
+        self._unread: dict[str, int] = {}
 
     def mark(self) -> str:
         """What sort of program the pane holds: it decides what an attempt may have done."""
@@ -65,7 +72,7 @@ class Outgoing:
             if occupant is Occupant.CONSOLE:
                 await self._paste(watch, address, text)
             else:
-                await self._type(watch, address, text)
+                await self._type(watch, message_id, address.line(text))
                 return SendResult(message_id)
         try:
             await self._confirmations.wait(message_id, CONFIRM_S)
@@ -118,10 +125,15 @@ class Outgoing:
         except TmuxError as error:
             raise SendDeferred(f"cannot paste it: {error}") from None
 
-    async def _type(self, watch: Watch, address: Address, text: str) -> None:
-        line = address.line(text)
+    async def _type(self, watch: Watch, message_id: str, line: str) -> None:
+        times_unread = self._unread.pop(message_id, 0)
         try:
             await submission.submit(watch.client, watch.activity, watch.pane.id, line)
+        except submission.Unread as reason:
+            if times_unread == len(UNREAD_PAUSES_S):
+                raise SendRefused(str(reason)) from None
+            self._unread[message_id] = times_unread + 1
+            raise SendDeferred(str(reason), retry_after_s=UNREAD_PAUSES_S[times_unread]) from None
         except submission.NotNow as reason:
             raise SendDeferred(str(reason)) from None
         except (submission.Refused, submission.Unverified) as reason:
