@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
+import gc
 import os
 import signal
 import time
@@ -115,6 +116,7 @@ class Daemon:
                 await self._start(socket)
                 log.info("fleetchatd is ready", socket=socket.getsockname())
                 self._notifier.tell("READY=1")
+                gc.freeze()  # what is there now stays: the collector need not look at it again
                 background = [
                     self._spawn(work)
                     for work in (self._outbox.expire(), self._upkeep(), self._receipts())
