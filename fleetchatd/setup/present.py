@@ -12,8 +12,9 @@ from typing import Any
 from fleetchatd import places, roster_check
 from fleetchatd.errors import ConfigError, RosterError
 from fleetchatd.roster import Roster, parse_roster
-from fleetchatd.roster_text import LARGEST_BYTES, Problem, RosterText, read_text
+from fleetchatd.roster_text import Problem, RosterText, read_text
 from fleetchatd.setup.answers import setting_of
+from fleetchatd.setup.editing.change import read_file
 
 NEW_ROSTER = "~/.config/mosaic/fleet/roster.yaml"
 """Where a roster is made if there is none anywhere."""
@@ -92,17 +93,14 @@ def read(path: str) -> Present:
     """Read the roster at `path`; that there is none is fine.
 
     Raises:
-        RosterError: it cannot be read, or has problems outside its connector block.
+        ConfigError: it cannot be read, or has problems outside its connector block.
     """
-    try:
-        with Path(path).open("rb") as file:
-            raw = file.read(LARGEST_BYTES + 1)
-    except FileNotFoundError:
+    raw = read_file(Path(path))
+    if raw is None:
         return Present(path)
-    except (OSError, ValueError) as error:
-        reason = (isinstance(error, OSError) and error.strerror) or "not a usable path"
-        raise RosterError([f"{path}: cannot read the roster: {reason}"]) from error
     text = read_text(raw)
+    if isinstance(text.values, dict) and text.values.get("connector", {}) is None:
+        del text.values["connector"]  # `connector:` with nothing below it: there is none yet
     if text.values is not None or not text.problems:
         roster_check.check(text)
     return _present(text, path)

@@ -64,12 +64,33 @@ def plan(path: str | Path, kind: str, settings: Mapping[str, Any]) -> Change:
         ConfigError: the file cannot be read, or its text not be edited.
     """
     path = Path(path)
-    old = _read(path)
+    old = read_file(path)
     if old is not None and (problems := read_text(old).problems):
         raise RosterError([problem.text(str(path)) for problem in sorted(set(problems))])
     new = with_connector(old, kind, settings)
     parse_roster(new, str(path))
     return Change(path, old, new)
+
+
+def read_file(path: Path) -> bytes | None:
+    """A roster's bytes (one more than it may have at most); None if there is no such file.
+
+    Raises:
+        ConfigError: it cannot be read.
+    """
+    try:
+        # Whoever opens a pipe would wait for its other end.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        with os.fdopen(descriptor, "rb") as file:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise ConfigError(f"cannot read {path}: it is not a file; name one with --roster")
+            return file.read(LARGEST_BYTES + 1)
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        raise ConfigError(
+            f"cannot read {path}: {_reason(error)}; make it readable, or name another with --roster"
+        ) from error
 
 
 def write(change: Change) -> Path | None:
@@ -120,27 +141,10 @@ def _put_in_place(change: Change, target: Path, like: os.stat_result | None) -> 
 
 def _refuse_surprise(change: Change) -> None:
     """A person with an editor may be faster than one who answers questions."""
-    if _read(change.path) != change.old:
+    if read_file(change.path) != change.old:
         raise ConfigError(
             f"cannot write {change.path}: it has been changed meanwhile; look at it, and try again"
         )
-
-
-def _read(path: Path) -> bytes | None:
-    """The file's bytes (one more than a roster may have at most); None if there is none."""
-    try:
-        # Whoever opens a pipe would wait for its other end.
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        with os.fdopen(descriptor, "rb") as file:
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                raise ConfigError(f"cannot read {path}: it is not a file; name one with --roster")
-            return file.read(LARGEST_BYTES + 1)
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError) as error:
-        raise ConfigError(
-            f"cannot read {path}: {_reason(error)}; make it readable, or name another with --roster"
-        ) from error
 
 
 @contextmanager

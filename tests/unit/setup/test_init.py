@@ -103,6 +103,28 @@ def test_what_an_answer_can_mend_in_the_roster_is_mended(
     )
 
 
+@pytest.mark.parametrize(
+    "nothing", ["connector:", "connector: ~   # to be chosen", "connector: {}"]
+)
+def test_a_connector_block_with_nothing_in_it_is_filled_in(roster: Path, nothing: str) -> None:
+    roster.parent.mkdir(parents=True)
+    roster.write_text(FLEET + nothing + "\n# the end\n")
+    assert init("--connector memory --yes") == 0
+    assert load_roster(roster).connector_kind == "memory"
+    written = roster.read_text()
+    assert written.startswith(FLEET + "connector:")
+    assert written.endswith("\n# the end\n")
+
+
+def test_a_pipe_that_nobody_writes_to_is_refused_and_not_waited_for(
+    roster: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    roster.parent.mkdir(parents=True)
+    os.mkfifo(roster)
+    assert init("--connector memory --yes") == 1
+    assert f"cannot read {roster}: it is not a file; name one" in capsys.readouterr().err
+
+
 def test_who_reads_only_the_beginning_has_it_written_all_the_same(
     roster: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
