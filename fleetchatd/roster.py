@@ -88,7 +88,11 @@ def load_roster(path: str | Path) -> Roster:
             raw = file.read(LARGEST_BYTES + 1)
     except (OSError, ValueError) as error:
         reason = (isinstance(error, OSError) and error.strerror) or "not a usable path"
-        raise RosterError([f"{path}: cannot read the roster: {reason}"]) from error
+        is_missing = isinstance(error, FileNotFoundError)
+        remedy = "write it with `fleetchat init`" if is_missing else "see whether it may be read"
+        raise RosterError(
+            [f"{path}: cannot read the roster: {reason} ({remedy}, or name another with --roster)"]
+        ) from error
     return parse_roster(raw, str(path))
 
 

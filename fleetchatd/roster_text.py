@@ -102,7 +102,9 @@ def read_text(raw: bytes) -> RosterText:
     """Parse a roster, noting every problem instead of raising."""
     text = RosterText()
     if len(raw) > LARGEST_BYTES:
-        text.problem((), f"is larger than {LARGEST_BYTES} bytes (a roster is a short file)")
+        text.problem(
+            (), f"is larger than {LARGEST_BYTES} bytes (see whether it is a roster; shorten it)"
+        )
         return text
     try:
         decoded = raw.decode("utf-8-sig")
@@ -131,7 +133,8 @@ def _parse(decoded: str, text: RosterText) -> None:
         text.problems.append(Problem(line, "", "has a control character (remove it)"))
     # What PyYAML's own Python parser lets through: `\U00110000`, or nesting without end.
     except (ValueError, RecursionError):
-        text.problem((), "is not YAML (it has an impossible escape or nests too deeply)")
+        what = "it has an impossible escape or nests too deeply"
+        text.problem((), f"is not YAML: {what} (write the character itself; nest less)")
 
 
 class _Refused(Exception):  # noqa: N818 - never leaves this module
@@ -150,21 +153,24 @@ def _refuse_depth(decoded: str) -> None:
             depth -= 1
         if depth > DEEPEST:
             line = event.start_mark.line + 1 if event.start_mark else 1
-            raise _Refused(line, f"nests deeper than {DEEPEST} levels")
+            raise _Refused(line, f"nests deeper than {DEEPEST} levels (nest less)")
 
 
 def _not_yaml(error: yaml.MarkedYAMLError) -> Problem:
     mark = error.problem_mark or error.context_mark
     # PyYAML's own parser quotes what it stumbled over; that may be the secret.
     what = re.sub(r"'[^']{3,}'", "this", error.problem or error.context or "cannot be parsed")
-    remedy = ""
+    remedy = "mend that line or those above: indentation, quotes, brackets"
     if "cannot start any token" in what:
-        remedy = " (indent with spaces, not tabs; quote a value that begins with @, ` or %)"
+        remedy = "indent with spaces, not tabs; quote a value that begins with @, ` or %"
     elif "mapping values are not allowed" in what:
-        remedy = " (quote a value that has ': ' in it; check the indentation)"
+        remedy = "quote a value that has ': ' in it; check the indentation"
     elif "another document" in what:
-        remedy = " (a roster is a single document: remove the ---)"
-    return Problem(mark.line + 1 if mark is not None else 1, "", f"is not YAML: {what}{remedy}")
+        remedy = "a roster is a single document: remove the ---"
+    elif "undefined alias" in what:
+        remedy = "name an anchor that stands above it; quote a value that begins with *"
+    line = mark.line + 1 if mark is not None else 1
+    return Problem(line, "", f"is not YAML: {what} ({remedy})")
 
 
 class _Reader:
@@ -221,7 +227,7 @@ class _Reader:
         merges = []
         for key, child in node.value:
             if not isinstance(key, yaml.ScalarNode):
-                self._text.problem(path, "has a key that is not text")
+                self._text.problem(path, "has a key that is not text (quote it, or remove it)")
             elif key.tag == _TAG + "merge":
                 merges.append(child)
             else:
@@ -232,7 +238,8 @@ class _Reader:
                 if isinstance(source, yaml.MappingNode):
                     yield from self._entries(source, path, depth + 1)
                 else:
-                    self._text.problem(path, "merges (<<) something that is not a mapping")
+                    what = "merges (<<) something that is not a mapping"
+                    self._text.problem(path, f"{what} (name the anchor of one)")
 
     def _sequence(self, node: yaml.SequenceNode, path: Path) -> list[Any]:
         values = []
@@ -256,7 +263,8 @@ class _Reader:
             if kind == "float":
                 return float(re.sub(r"\.(?=[in])", "", node.value.lower()))
         except (KeyError, ValueError):
-            self._text.problem(path, "is not what its YAML tag says, or a number too long to read")
+            what = "is not what its YAML tag says, or a number too long to read"
+            self._text.problem(path, f"{what} (quote it)")
             return None
         self._text.problem(
             path, "has a YAML tag that a roster has no use for (quote a value that begins with !)"

@@ -110,7 +110,7 @@ def test_only_what_a_connector_gets_makes_a_new_one_necessary() -> None:
 
 def test_a_roster_that_cannot_be_opened_is_a_roster_error(tmp_path: Path) -> None:
     for path in (tmp_path / "none.yaml", tmp_path, "a\0b"):
-        with pytest.raises(RosterError, match="cannot read the roster"):
+        with pytest.raises(RosterError, match=r"cannot read the roster: .+ \(.+ with --roster\)$"):
             load_roster(path)
 
 

@@ -138,9 +138,12 @@ def test_an_empty_list_of_senders_is_refused_with_both_ways_out() -> None:
         (HEAD + "version: 1", "roster.yaml:4: version: is there twice, first in line 1"),
     ],
 )
-def test_what_is_no_roster_says_where_and_why(text: str | bytes, expected: str) -> None:
+def test_what_is_no_roster_says_where_and_why_and_what_to_do(
+    text: str | bytes, expected: str
+) -> None:
     found = problem(text)
     assert expected in found
+    assert re.fullmatch(r".+ \(.+\)", found)
     assert SECRET not in found
 
 

@@ -34,9 +34,7 @@ def look_at_roster(roster: Roster | RosterError) -> Iterator[Finding]:
 def _split(problem: str) -> tuple[str, str]:
     if found := _PROBLEM.fullmatch(problem):
         return found[1], found[2]
-    unreadable = ": cannot read the roster: " in problem
-    remedy = "write it with `fleetchat init`, or see whether it may be read"
-    return told(problem, remedy if unreadable else "mend that line")
+    return told(problem, "mend that line")
 
 
 def look_at_connector(kind: str) -> Iterator[Finding]:

@@ -84,7 +84,7 @@ def test_a_sentence_of_ours_ends_in_its_remedy(error: Exception, what: str, reme
         ("r:1: a.b: unknown key (did you mean c?)", "r:1: a.b: unknown key", "did you mean c?"),
         ("r:1: a: is not valid (give a URL (https))", "r:1: a: is not valid", "give a URL (https)"),
         ("r:2: a.(an odd key): is empty (x)", "r:2: a.(an odd key): is empty", "x"),
-        ("r (1): cannot read the roster: gone", "r (1): cannot read the roster: gone", "init"),
+        ("r (1): cannot read it: gone (init)", "r (1): cannot read it: gone", "init"),
         ("r:3: is not YAML: a tab", "r:3: is not YAML: a tab", "mend that line"),
     ],
 )
