@@ -10,6 +10,9 @@ from __future__ import annotations
 HEAD_LIMIT_BYTES = 65_536
 LINE_LIMIT_BYTES = 1024
 
+EVENT_LIMIT_BYTES = 16 * 1024 * 1024
+"""Of one event as a line; what was said in it at once is at most a mebibyte."""
+
 
 class MalformedAnswerError(ValueError):
     """These bytes are not an HTTP/1.1 answer."""
@@ -137,15 +140,26 @@ def _body(status: int, headers: dict[bytes, bytes]) -> Body:
 
 
 class LineSplitter:
-    """Cuts a byte stream into lines; a line may come in any number of pieces."""
+    """Cuts a byte stream into lines; a line may come in any number of pieces.
 
-    def __init__(self) -> None:
+    Args:
+        limit_bytes: longer than that is no line of a daemon's, whoever it is that sends it.
+    """
+
+    def __init__(self, limit_bytes: int = EVENT_LIMIT_BYTES) -> None:
         self._begun = bytearray()
+        self._limit_bytes = limit_bytes
 
     def feed(self, data: bytes) -> list[bytes]:
-        """The lines that `data` completes, without empty ones."""
+        """The lines that `data` completes, without empty ones.
+
+        Raises:
+            MalformedAnswerError: there is no end to a line.
+        """
         if b"\n" not in data:  # a huge line costs no second look at what is already here
             self._begun += data
+            if len(self._begun) > self._limit_bytes:
+                raise MalformedAnswerError("a line has no end")
             return []
         *lines, rest = (bytes(self._begun) + data).split(b"\n")
         self._begun = bytearray(rest)

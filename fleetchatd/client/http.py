@@ -24,6 +24,9 @@ from fleetchatd.client.framing import (
 )
 from fleetchatd.places import socket_candidates
 
+ANSWER_LIMIT_BYTES = 64 * 1024 * 1024
+"""Of an answer taken as a whole. A list of the usual length, of the longest texts, has less."""
+
 _READ_BYTES = 65_536
 
 
@@ -91,11 +94,26 @@ class Stream:
                     return
                 raise ConnectionBrokenError("the connection broke in the middle of the answer")
 
+    def whole(self, patience_s: float | None = PATIENCE_S) -> bytes:
+        """All of the body; raises as `pieces` does, and if it is too much."""
+        body = bytearray()
+        for piece in self.pieces(patience_s):
+            body += piece
+            if len(body) > ANSWER_LIMIT_BYTES:
+                raise ConnectionBrokenError(
+                    f"cannot take the answer: it has more than {ANSWER_LIMIT_BYTES >> 20} MiB; ask"
+                    " for less (--limit), and see that it is fleetchatd that listens on this socket"
+                )
+        return bytes(body)
+
     def batches(self, patience_s: float | None = None) -> Iterator[list[str]]:
         """The lines of the body, in batches: what is here, without waiting for more."""
         splitter = LineSplitter()
         for piece in self.pieces(patience_s):
-            lines = splitter.feed(piece)
+            try:
+                lines = splitter.feed(piece)
+            except MalformedAnswerError as error:
+                raise _senseless(error) from None
             if lines:
                 yield [line.decode("utf-8", "replace") for line in lines]
 
@@ -154,7 +172,7 @@ class Client:
         with self.open(
             method, path, body, headers=headers, patience_s=patience_s, accept=accept
         ) as stream:
-            return Answer(stream.status, b"".join(stream.pieces(patience_s)))
+            return Answer(stream.status, stream.whole(patience_s))
 
     def open(
         self,
@@ -247,7 +265,7 @@ def _raise_problem(stream: Stream) -> None:
     if status < 400:
         return
     try:
-        problem = parse_object(b"".join(stream.pieces()).decode("utf-8", "replace"))
+        problem = parse_object(stream.whole().decode("utf-8", "replace"))
     except ConnectionBrokenError:
         problem = {}
     kind = problem.get("kind")

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+from contextlib import suppress
+
 import pytest
 
+from fleetchatd.client import http
 from tests.unit.client.conftest import Run
-from tests.unit.client.scripted import ScriptedDaemon, problem, reply
+from tests.unit.client.scripted import Line, ScriptedDaemon, problem, reply
 
 HEALTH = {
     "status": "ok",
@@ -201,3 +204,20 @@ def test_an_answer_that_is_no_object_is_an_error(
     result = run("health")
     assert (result.code, result.out) == (1, "")
     assert "cannot understand the answer" in result.err
+
+
+@pytest.mark.parametrize("status", [200, 500])
+def test_an_answer_without_an_end_is_given_up_before_it_fills_the_memory(
+    daemon: ScriptedDaemon, run: Run, monkeypatch: pytest.MonkeyPatch, status: int
+) -> None:
+    monkeypatch.setattr(http, "ANSWER_LIMIT_BYTES", 1 << 20)
+
+    def endless(line: Line) -> None:
+        line.say(b"HTTP/1.1 %d X\r\n\r\n" % status)
+        with suppress(OSError):  # the client hangs up
+            while True:
+                line.say(bytes(65_536))
+
+    daemon.on("GET", "/v1/health", endless)
+    result = run("health")
+    assert (result.code, result.out) == (1, "")

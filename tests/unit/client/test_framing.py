@@ -123,3 +123,11 @@ def test_the_head_says_how_the_body_is_framed() -> None:
 def test_what_is_no_http_answer_is_refused(head: bytes) -> None:
     with pytest.raises(MalformedAnswerError):
         parse_head(head)
+
+
+def test_a_line_without_an_end_is_given_up_before_it_fills_the_memory() -> None:
+    splitter = LineSplitter(limit_bytes=10)
+    assert splitter.feed(b"0123456789") == []
+    assert splitter.feed(b"\n01234") == [b"0123456789"]
+    with pytest.raises(MalformedAnswerError, match="a line has no end"):
+        splitter.feed(b"567890")
