@@ -2,12 +2,15 @@ from __future__ import annotations
 
 import threading
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
 
 from fleetchatd.connectors.discord import budget, websocket
 from tests.fakes.discord.server import FakeDiscord, FakeDiscordChannel
+from tests.unit.connectors.discord.wired import wire
+from tests.unit.connectors.matrix.wired import Journalled
 
 
 @pytest.fixture(autouse=True)
@@ -33,3 +36,11 @@ async def fleet() -> AsyncIterator[FakeDiscordChannel]:
     async with FakeDiscord() as server:
         server.gateway.identify_every_s = 0
         yield server.furnish()
+
+
+@pytest_asyncio.fixture
+async def contacted(fleet: FakeDiscordChannel, tmp_path: Path) -> Journalled:
+    """What an earlier life journalled, which heard nothing: what is said now is missed."""
+    async with wire(fleet, tmp_path).receiving() as wired:
+        pass
+    return wired.inbox
