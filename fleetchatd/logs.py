@@ -16,6 +16,7 @@ import sys
 import time
 from collections.abc import Callable, MutableMapping
 from contextlib import suppress
+from types import NoneType
 from typing import Any, BinaryIO, Literal
 
 import orjson
@@ -41,6 +42,7 @@ PRIORITIES = {"critical": 2, "error": 3, "warning": 4, "notice": 5, "info": 6, "
 """syslog's priorities, as sd-daemon(3) has them."""
 
 _secrets: set[str] = set()
+_HARMLESS = (int, float, NoneType)
 
 Fields = MutableMapping[str, Any]
 
@@ -130,13 +132,10 @@ def _json(_logger: Any, _method: str, fields: Fields) -> bytes:
 
 
 def _without_secrets(_logger: Any, _method: str, fields: Fields) -> Fields:
-    for name, value in fields.items():
-        if value is None or isinstance(value, bool | int | float):
-            continue
-        text = str(value)
-        safe = without_secrets(text)
-        if safe != text:
-            fields[name] = safe
+    for secret in _secrets:
+        for name, value in fields.items():
+            if not isinstance(value, _HARMLESS) and secret in (text := str(value)):
+                fields[name] = text.replace(secret, "***")
     return fields
 
 
