@@ -1,4 +1,4 @@
-"""The pauses between retries: growing, jittered, and over at once when something succeeds."""
+"""The pauses between retries: growing, jittered, and over when something succeeds."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ import random
 
 FIRST_S = 0.5
 LONGEST_S = 30.0
+
+SHORTEST_S = 0.25
+"""What is left of a pause when something succeeds, in seconds: in a busy room that is often."""
 
 
 def pause_s(failures: int, jitter: float) -> float:
@@ -26,7 +29,7 @@ class Pauses:
         self._over = asyncio.Event()
 
     def succeeded(self) -> None:
-        """Something worked: the pauses begin anew, and whoever waits tries again at once."""
+        """Something worked: the pauses begin anew, and whoever waits tries again soon."""
         if self.failures:
             self.failures = 0
             self._over.set()
@@ -44,8 +47,11 @@ class Pauses:
             await asyncio.sleep(max(at_least_s, length_s))
             return
         self._over.clear()
+        began = asyncio.get_running_loop().time()
         try:
             async with asyncio.timeout(length_s):
                 await self._over.wait()
         except TimeoutError:
             return
+        waited_s = asyncio.get_running_loop().time() - began
+        await asyncio.sleep(min(SHORTEST_S, length_s) - waited_s)

@@ -41,6 +41,17 @@ async def test_success_before_a_failure_shortens_no_pause(monkeypatch: pytest.Mo
     assert asyncio.get_running_loop().time() - began >= 0.045
 
 
+async def test_what_fails_while_the_other_direction_works_is_not_tried_at_every_success() -> None:
+    shared = Pauses()
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    async with asyncio.TaskGroup() as group:
+        group.create_task(shared.wait())
+        await asyncio.sleep(0)
+        shared.succeeded()
+    assert loop.time() - began >= 0.24
+
+
 async def test_what_the_server_asks_for_is_kept_whatever_succeeds() -> None:
     shared = Pauses()
     loop = asyncio.get_running_loop()
