@@ -72,6 +72,14 @@ class Refused(ApiError):  # noqa: N818 - reads as the outcome that it is
         return f"the homeserver answered {self.status} {words}".rstrip(" :")
 
     @property
+    def patience_s(self) -> float | None:
+        """How long to wait at least, whatever else succeeds meanwhile; None: it asks for nothing.
+
+        Without a time, a 429 asks for our own pause, uncut.
+        """
+        return 0.0 if self.status == 429 and self.retry_after_s is None else self.retry_after_s
+
+    @property
     def unwelcome(self) -> bool:
         """Whether the homeserver refuses the account, whatever it is asked."""
         return self.status == 401 and self.errcode != ""

@@ -183,7 +183,7 @@ class MatrixConnector:
             except (ApiError, WrongAccount, ElsewhereError, Unusable) as error:
                 self._troubled(error)
                 if isinstance(error, Refused):
-                    wait_s = error.retry_after_s
+                    wait_s = error.patience_s
             await self._context.pauses.wait(wait_s)
 
     async def _receive(self, inbox: Inbox, start: Position | None) -> None:

@@ -102,7 +102,7 @@ class Outgoing:
                 self._troubled(error)
             return SendDeferred(str(refusal))
         if refusal.status == 429:
-            return SendDeferred(str(refusal), retry_after_s=refusal.retry_after_s)
+            return SendDeferred(str(refusal), retry_after_s=refusal.patience_s)
         if refusal.status in (403, 404) and not await self._joined(api, room_id):
             return SendDeferred(str(refusal))
         if refusal.final:
