@@ -6,6 +6,7 @@ seen by others in the list of processes, and kept by the shell.
 
 from __future__ import annotations
 
+import json
 from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -100,7 +101,7 @@ def _has_secret(kind: str) -> bool:
 
 async def _login(args: Namespace) -> None:
     from fleetchatd.setup import account
-    from fleetchatd.setup.afterwards import note_what_lives_on
+    from fleetchatd.setup.afterwards import note_what_lives_on, note_what_outranks
     from fleetchatd.setup.state import reload_command
 
     mine = account.of(args)
@@ -111,11 +112,9 @@ async def _login(args: Namespace) -> None:
     _warn_of_the_way(mine)
     earlier = mine.stored()
     made = await mine.log_in(await _credential(mine, way))
-    _tell(mine, made)
+    _tell(mine, made, reload_command(args, mine.state_dir), as_json=args.json)
+    note_what_outranks(mine.secret_name, mine.state_dir, made.secret)
     note_what_lives_on(earlier, made.secret)
-    command = reload_command(args, mine.state_dir)
-    if command is not None:
-        output.write(f"next: {output.line(command)}\n")
 
 
 def _way(args: Namespace, mine: Account) -> Way | None:
@@ -190,13 +189,17 @@ async def _credential(mine: Account, way: Way | None) -> Credential:
     return found
 
 
-def _tell(mine: Account, made: Login) -> None:
-    """Say what was stored; of the secret itself nothing is said."""
-    from fleetchatd.setup.afterwards import note_what_outranks
-
-    device = f", device {made.secret.device_id}" if made.secret.device_id else ""
+def _tell(mine: Account, made: Login, command: str | None, *, as_json: bool) -> None:
+    """Say what was stored, and what to type next; of the secret itself nothing is said."""
+    device_id = made.secret.device_id
+    if as_json:
+        done = {"kind": mine.kind, "user": made.who, "device_id": device_id, "path": str(mine.path)}
+        output.write_json(json.dumps(done | {"next": command}))
+        return
+    device = f", device {device_id}" if device_id else ""
     output.write(output.line(f"logged in as {made.who}{device}; stored in {mine.path}") + "\n")
-    note_what_outranks(mine.secret_name, mine.state_dir, made.secret)
+    if command is not None:
+        output.write(f"next: {output.line(command)}\n")
 
 
 # -- logout ----------------------------------------------------------------------------------------
@@ -217,8 +220,12 @@ async def _logout(args: Namespace) -> None:
             await account.complete(mine)
         more = await _end(mine)
     removed = mine.remove()
-    said = f"removed the login in {mine.path}" if removed else f"nothing is stored in {mine.path}"
-    output.write(output.line(said) + "\n")
+    if args.json:
+        done = {"kind": mine.kind, "removed": removed, "path": str(mine.path)}
+        output.write_json(json.dumps(done))
+    else:
+        said = "removed the login in" if removed else "nothing is stored in"
+        output.write(output.line(f"{said} {mine.path}") + "\n")
     if more is not None:
         output.note(more)
     left = mine.used()

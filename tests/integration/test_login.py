@@ -210,6 +210,24 @@ async def test_logging_out_ends_the_token_and_twice_is_once(home: Home, room: Ro
     assert "$MATRIX_ACCESS_TOKEN has a secret still" in again.errors
 
 
+async def test_programs_are_told_what_was_done_and_no_secret(
+    home: Home, fake: FakeMatrixRoom
+) -> None:
+    command = ["login", "matrix", "--password-stdin", "--json", *account(fake)]
+    done = await home.run(*command, stdin=fake.bot.password)
+    login, path = stored(home), str(login_file(home))
+    assert json.loads(done.out) == {
+        "kind": "matrix",
+        "user": fake.bot.user_id,
+        "device_id": login["device_id"],
+        "path": path,
+        "next": None,
+    }
+    for removed in (True, False):
+        done = await home.run("--json", "logout", "matrix")
+        assert json.loads(done.out) == {"kind": "matrix", "removed": removed, "path": path}
+
+
 async def test_a_login_is_for_one_homeserver_whatever_the_roster_says_later(
     home: Home, fake: FakeMatrixRoom, conduit: FakeMatrixRoom, make_daemon: MakeDaemon
 ) -> None:
