@@ -41,6 +41,8 @@ OWN = "fleetchat_"
 PRIORITIES = {"critical": 2, "error": 3, "warning": 4, "notice": 5, "info": 6, "debug": 7}
 """syslog's priorities, as sd-daemon(3) has them."""
 
+_STANDARD_ERROR = 2
+
 _secrets: set[str] = set()
 _HARMLESS = (int, float, NoneType)
 
@@ -59,6 +61,36 @@ def without_secrets(text: str) -> str:
     return text
 
 
+def open_standard_files() -> None:
+    """Open what was closed by whoever started the process (`2>&-`) on the null device.
+
+    Otherwise the next file that is opened, the journal's perhaps, gets the number of standard error.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest number that is free, so this one
+    if sys.stderr is None:
+        sys.stderr = os.fdopen(2, "w", closefd=False)
+
+
+def say(sentence: str) -> None:
+    """Say something on standard error, if that can be written."""
+    with suppress(OSError):
+        print(sentence, file=sys.stderr)
+
+
+def give_up_what_cannot_be_written() -> None:
+    """Let the interpreter's own flush at the end go nowhere: failing, it would exit with 120."""
+    for file in (sys.stdout, sys.stderr):
+        try:
+            if file is not None:
+                file.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), file.fileno())
+
+
 def last_words(sentence: str, log_format: LogFormat) -> None:
     """Record why the process ends at once, as an error.
 
@@ -66,7 +98,7 @@ def last_words(sentence: str, log_format: LogFormat) -> None:
     have ended by then; of what comes through standard error it knows from the beginning.
     """
     if log_format in ("auto", "journal") and stderr_is_journal():
-        print(f"<{PRIORITIES['error']}>{_text(sentence)}", file=sys.stderr)
+        say(f"<{PRIORITIES['error']}>{_text(sentence)}")
     else:
         structlog.get_logger(IDENTIFIER).error(sentence)
 
@@ -83,6 +115,7 @@ def configure(log_format: LogFormat, level: str) -> None:
         log_format: `auto` is the journal under systemd, colours on a terminal, else JSON.
         level: the lowest that is written, one of `LEVELS`.
     """
+    _occupy_closed_streams()
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
@@ -98,6 +131,18 @@ def configure(log_format: LogFormat, level: str) -> None:
     # malformed request, which api/server.py answers by itself.
     logging.basicConfig(level=logging.WARNING, handlers=[_Forward()], force=True)
     logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)
+
+
+def _occupy_closed_streams() -> None:
+    """Have standard streams that are closed (the shell's `2>&-`) lead nowhere.
+
+    Else what is opened next gets their numbers, and a library's warning is written into it.
+    """
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= _STANDARD_ERROR:
+        os.set_inheritable(descriptor, True)
+    os.close(descriptor)
+    if sys.stderr is None:
+        sys.stderr = open(_STANDARD_ERROR, "w", encoding="utf-8")  # noqa: SIM115 - for good
 
 
 def _renderer(log_format: LogFormat) -> list[Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import re
 import subprocess
 from collections.abc import Iterator
@@ -151,12 +152,12 @@ async def test_a_refused_roster_is_an_error_a_mistake(daemon: Daemon) -> None:
 
 
 @contextmanager
-def logging_to_a_full_disk(daemon: Daemon) -> Iterator[None]:
-    """The daemon with its standard error on a device that is always full; well at its end."""
-    with Path("/dev/full").open("wb") as full:
-        process = subprocess.Popen(daemon._command(), stderr=full, stdout=full)
+def redirected(daemon: Daemon, redirection: str) -> Iterator[int]:
+    """The daemon, its pid, with its streams as a shell has them so; well at its end."""
+    command = ["sh", "-c", f'exec "$@" {redirection}', "sh", *daemon._command()]
+    process = subprocess.Popen(command)
     try:
-        yield
+        yield process.pid
         process.terminate()
         assert process.wait(20) == 0
     finally:
@@ -164,13 +165,22 @@ def logging_to_a_full_disk(daemon: Daemon) -> Iterator[None]:
         process.wait()
 
 
-async def test_a_full_disk_under_the_log_stops_no_work(make_daemon: MakeDaemon) -> None:
+@pytest.mark.parametrize(
+    ("redirection", "place"),
+    [("</dev/null >/dev/full 2>&1", "/dev/full"), ("<&- >&- 2>&-", os.devnull)],
+)
+async def test_a_log_that_can_be_written_nowhere_stops_no_work(
+    make_daemon: MakeDaemon, redirection: str, place: str
+) -> None:
     daemon = make_daemon()
 
     async def answers() -> bool:
         return daemon.socket.exists() and bool(await daemon.api.health())
 
-    with logging_to_a_full_disk(daemon):
+    with redirected(daemon, redirection) as pid:
         await eventually("the daemon answers", answers)
         for _ in range(50):
             assert (await daemon.api.send("on", wait_s=10))["state"] == "delivered"
+        # No file of the daemon's has got a number that libraries write to, whatever it is.
+        streams = [os.readlink(f"/proc/{pid}/fd/{number}") for number in range(3)]
+        assert streams == [os.devnull, place, place]
