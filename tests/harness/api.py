@@ -156,6 +156,13 @@ class Api:
 
         return await eventually(f"{text!r} accepted", probe, timeout_s=timeout_s)
 
+    async def refusal(self, **request: Any) -> tuple[int, str]:
+        """Status and kind of a `POST /v1/messages` that must be refused."""
+        reply = await self.request("POST", "/v1/messages", **request)
+        assert reply.headers["Content-Type"] == "application/problem+json"
+        assert reply.body["status"] == reply.status
+        return reply.status, reply.body["kind"]
+
     async def message(self, message_id: str) -> Json:
         return dict(await self.demand("GET", f"/v1/messages/{message_id}"))
 

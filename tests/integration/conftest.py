@@ -9,8 +9,10 @@ import pytest
 import pytest_asyncio
 
 from tests.fakes.discord.server import FakeDiscord
+from tests.harness.daemon import Daemon
 from tests.harness.fleet import Fleet
 from tests.harness.home import Home
+from tests.harness.rooms import MakeDaemon
 from tests.harness.tmux import Tmux
 
 MakeFleet = Callable[..., Fleet]
@@ -20,6 +22,15 @@ MakeFleet = Callable[..., Fleet]
 def home(tmp_path: Path) -> Home:
     """Of somebody who has never used fleetchatd."""
     return Home(tmp_path / "h")
+
+
+@pytest_asyncio.fixture
+async def echoing(make_daemon: MakeDaemon) -> AsyncIterator[Daemon]:
+    """A running daemon in whose chat every message is answered by repeating it."""
+    made = make_daemon(echo=True)
+    await made.start()
+    yield made
+    assert "Traceback" not in made.log_text
 
 
 @pytest_asyncio.fixture
