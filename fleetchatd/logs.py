@@ -41,8 +41,6 @@ OWN = "fleetchat_"
 PRIORITIES = {"critical": 2, "error": 3, "warning": 4, "notice": 5, "info": 6, "debug": 7}
 """syslog's priorities, as sd-daemon(3) has them."""
 
-_STANDARD_ERROR = 2
-
 _secrets: set[str] = set()
 _HARMLESS = (int, float, NoneType)
 
@@ -64,7 +62,7 @@ def without_secrets(text: str) -> str:
 def open_standard_files() -> None:
     """Open what was closed by whoever started the process (`2>&-`) on the null device.
 
-    Otherwise the next file that is opened, the journal's perhaps, gets the number of standard error.
+    Otherwise the next file that is opened, the journal's perhaps, gets standard error's number.
     """
     for number in range(3):
         try:
@@ -115,7 +113,7 @@ def configure(log_format: LogFormat, level: str) -> None:
         log_format: `auto` is the journal under systemd, colours on a terminal, else JSON.
         level: the lowest that is written, one of `LEVELS`.
     """
-    _occupy_closed_streams()
+    open_standard_files()
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
@@ -131,18 +129,6 @@ def configure(log_format: LogFormat, level: str) -> None:
     # malformed request, which api/server.py answers by itself.
     logging.basicConfig(level=logging.WARNING, handlers=[_Forward()], force=True)
     logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)
-
-
-def _occupy_closed_streams() -> None:
-    """Have standard streams that are closed (the shell's `2>&-`) lead nowhere.
-
-    Else what is opened next gets their numbers, and a library's warning is written into it.
-    """
-    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= _STANDARD_ERROR:
-        os.set_inheritable(descriptor, True)
-    os.close(descriptor)
-    if sys.stderr is None:
-        sys.stderr = open(_STANDARD_ERROR, "w", encoding="utf-8")  # noqa: SIM115 - for good
 
 
 def _renderer(log_format: LogFormat) -> list[Any]:
