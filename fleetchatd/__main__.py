@@ -36,7 +36,13 @@ OPEN_FILES = 65536
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the daemon, or check what it would run; gives the exit code."""
-    options = _parser().parse_args(arguments)
+    try:
+        return _main(_parser().parse_args(arguments))
+    finally:
+        logs.give_up_what_cannot_be_written()
+
+
+def _main(options: argparse.Namespace) -> int:
     logs.configure(options.log_format, options.log_level)
     try:
         if options.command is not None:
@@ -114,7 +120,14 @@ def _check(options: argparse.Namespace) -> int:
     from fleetchatd.roster import load_roster
 
     roster = load_roster(places.roster_path(options.roster))
-    print(describe(roster, places.state_dir(options.state_dir)))
+    try:
+        print(describe(roster, places.state_dir(options.state_dir)), flush=True)
+    except BrokenPipeError:  # who reads it has seen enough
+        return 0
+    except OSError as error:
+        raise FleetchatError(
+            f"cannot write what would run to standard output: {error.strerror}; make room there"
+        ) from None
     return 0
 
 
@@ -175,7 +188,7 @@ def _refuse(error: FleetchatError, code: int, log_format: logs.LogFormat) -> int
             logs.last_words(problem, log_format)
     else:
         for problem in problems:
-            print(f"fleetchatd: {problem}" if code != EX_CONFIG else problem, file=sys.stderr)
+            logs.say(f"fleetchatd: {problem}" if code != EX_CONFIG else problem)
     systemd.turn_away(str(error))
     return code
 

@@ -69,6 +69,7 @@ def open_standard_files() -> None:
             os.fstat(number)
         except OSError:
             os.open(os.devnull, os.O_RDWR)  # the lowest number that is free, so this one
+            os.set_inheritable(number, True)
     if sys.stderr is None:
         sys.stderr = os.fdopen(2, "w", closefd=False)
 

@@ -64,7 +64,7 @@ def note(words: str) -> None:
     try:
         print(f"fleetchat: {text(words)}", file=sys.stderr, flush=True)
     except OSError:  # nobody listens, and there is nowhere else to say so
-        return
+        _silence(sys.stderr.fileno())
 
 
 def on_terminal() -> bool:
@@ -110,13 +110,13 @@ def _write_bytes(data: bytes) -> None:
             left = left[written:]
         sys.stdout.flush()
     except BrokenPipeError:
-        _silence()
+        _silence(sys.stdout.fileno())
         raise ReaderGoneError from None
     except OSError as error:
-        _silence()
+        _silence(sys.stdout.fileno())
         raise OutputError(f"cannot write to standard output: {error.strerror}") from None
 
 
-def _silence() -> None:
-    """Let the interpreter's own flush at the end go nowhere instead of failing a second time."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+def _silence(descriptor: int) -> None:
+    """Let the interpreter's own flush at the end go nowhere: failing, it would exit with 120."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), descriptor)

@@ -155,7 +155,9 @@ async def test_a_refused_roster_is_an_error_a_mistake(daemon: Daemon) -> None:
 def redirected(daemon: Daemon, redirection: str) -> Iterator[int]:
     """The daemon, its pid, with its streams as a shell has them so; well at its end."""
     command = ["sh", "-c", f'exec "$@" {redirection}', "sh", *daemon._command()]
-    process = subprocess.Popen(command)
+    # Where this is set, as in CI, Python keeps nothing that it could not write for its end.
+    env = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    process = subprocess.Popen(command, env=env)
     try:
         yield process.pid
         process.terminate()

@@ -141,6 +141,18 @@ def test_what_the_operator_must_mend_is_said_in_a_line_and_exits_78(
     assert not check or everything_in(tmp_path) == ["roster.yaml"]
 
 
+@pytest.mark.parametrize("where", ["2>&-", "2>/dev/full", ">&- 2>&- <&-"])
+def test_where_nothing_can_be_said_the_exit_code_still_says_it(tmp_path: Path, where: str) -> None:
+    write_roster(tmp_path / "roster.yaml", "nosuchkind")
+    program = [str(Path(sys.executable).with_name("fleetchatd")), *places(tmp_path)]
+    refused = subprocess.run(
+        ["/bin/sh", "-c", f'exec "$@" {where}', "sh", *program],
+        env={"PATH": os.environ["PATH"], "HOME": str(tmp_path)},
+        timeout=30,
+    )
+    assert refused.returncode == 78
+
+
 def test_check_prints_what_would_run_never_the_secret_and_writes_nothing(tmp_path: Path) -> None:
     write_roster(tmp_path / "roster.yaml", "matrix", **MATRIX)
     result = fleetchatd(tmp_path, *places(tmp_path), "--check", env={"MATRIX_ACCESS_TOKEN": TOKEN})
@@ -149,6 +161,23 @@ def test_check_prints_what_would_run_never_the_secret_and_writes_nothing(tmp_pat
         assert fact in result.stdout
     assert TOKEN not in result.stdout + result.stderr
     assert everything_in(tmp_path) == ["roster.yaml"]
+
+
+@pytest.mark.parametrize(("where", "code"), [("| true", 0), (">/dev/full", 1)])
+def test_check_that_cannot_be_written_says_so_in_one_line_at_most(
+    tmp_path: Path, where: str, code: int
+) -> None:
+    write_roster(tmp_path / "roster.yaml", "memory")
+    program = [str(Path(sys.executable).with_name("fleetchatd")), *places(tmp_path), "--check"]
+    result = subprocess.run(
+        ["/bin/bash", "-c", f'set -o pipefail; "$@" {where}', "bash", *program],
+        env={"PATH": os.environ["PATH"], "HOME": str(tmp_path)},
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=30,
+    )
+    assert result.returncode == code
+    assert result.stderr.count("\n") == code
 
 
 @pytest.mark.parametrize("taken", ["state", "run"])

@@ -203,7 +203,10 @@ def test_a_daemon_that_never_answers_is_given_up(
     assert "did not answer within 0.2 s" in result.err
 
 
-def test_a_closed_standard_error_changes_nothing(daemon: ScriptedDaemon) -> None:
+def test_a_closed_standard_error_changes_nothing(
+    daemon: ScriptedDaemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)  # what it writes waits in no buffer then
     daemon.on("GET", "/v1/subscribers", reply(404, {"detail": "no"}))
     for script in ('"$@" subscribers 2>&-', '"$@" subscribers 2>/dev/full'):
         assert daemon.run_in_shell(script).code == 1
