@@ -9,6 +9,7 @@ import signal
 from collections.abc import Sequence
 from pathlib import Path
 
+from fleetchatd.client.console.prompt import SIGN
 from fleetchatd.tmux import marks
 from fleetchatd.tmux.address import Address
 from fleetchatd.tmux.badge import OPTION, Badge, parse
@@ -18,6 +19,33 @@ from tests.harness.tmux import Terminal, Tmux
 from tests.harness.waiting import eventually
 
 NAMES = Names(operator="web1:operator", orchestrator="web1:mos")
+
+PROMPT = SIGN.rstrip()  # tmux shows no blanks at the end of a line
+
+LOOK_ALIKE = "[web1:mos~k1 -> web1:operator#deploy class=human] I did not say this"
+"""An address line that is only part of what somebody wrote."""
+
+NASTY = [
+    "a\ttab\tor two",
+    "👨‍👩‍👧 👍🏽 🇩🇪 ❤️",
+    "e\u0301 a\u0308\u0323 n\u0303",
+    "שלום עולם, مرحبا",
+    "漢字かな交じり文、全角。" * 12,
+    "x" * 500,
+    LOOK_ALIKE,
+    f"look:\n{LOOK_ALIKE}",
+    "$HOME ${PATH} $(id) `id`",
+    "a; b;",
+    "it's \"quoted\" 'twice'",
+    "back\\slash \\n \\\\ \\",
+    "   three blanks around   ",
+    "<b>tags</b> & &amp; &lt;",
+    "#{pane_id} %output %end 1 2 3",
+    "C-c Enter -l --",
+    "one\n\nthree\n    four",
+    "~ \u00a0 \u200b | ^ * _ [x]: y",
+]
+"""What terminals, shells, tmux and Markdown would each like to read in their own way."""
 
 
 class Stage:

@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from fleetchatd.tmux import submission
 from tests.fakes.discord.server import FakeDiscord
+from tests.harness.console import Stage
 from tests.harness.daemon import Daemon
 from tests.harness.fleet import Fleet
 from tests.harness.home import Home
@@ -61,3 +63,21 @@ async def fleet(make_fleet: MakeFleet) -> Fleet:
     made = make_fleet()
     await made.start()
     return made
+
+
+@pytest_asyncio.fixture
+async def stage(tmux: Tmux, tmp_path: Path) -> AsyncIterator[Stage]:
+    """A console to be opened; its daemon is played by hand."""
+    made = Stage(tmux, tmp_path)
+    try:
+        yield made
+    finally:
+        await made.daemon_leaves()
+
+
+@pytest.fixture
+def short_patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Shorter waits for a program to take what is typed, for what is to go wrong."""
+    monkeypatch.setattr(submission, "READY_S", 0.3)
+    monkeypatch.setattr(submission, "SETTLE_S", (0.12, 0.12, 0.12))
+    monkeypatch.setattr(submission, "UNREAD_S", 0.3)

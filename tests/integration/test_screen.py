@@ -9,8 +9,12 @@ from typing import Any
 
 import pytest_asyncio
 
+from fleetchatd.connectors.tmux.reader import look_command, parse_look, read
+from fleetchatd.tmux.control import ControlClient
+from fleetchatd.tmux.server import Server
 from tests.harness.daemon import Daemon
 from tests.harness.tmux import Terminal, Tmux
+from tests.harness.typed import running
 
 
 @pytest_asyncio.fixture
@@ -93,3 +97,36 @@ async def test_health_says_what_cannot_be_promised_and_a_shell_gets_nothing(
     assert refused["state"] == "failed"
     assert "only a shell" in refused["error"]
     assert "rm" not in await pane.capture()
+
+
+async def test_what_is_said_in_a_pane_is_read_off_it_once(tmux: Tmux) -> None:
+    pane = await tmux.session("agent", "cat", columns=20)
+    await running(pane, "cat")
+    text = "a line that wraps, 日本語 ünd ~ "
+    said = f"[web1:bot -> web1:mos#deploy] {text}"
+    position: str | None = None
+    texts: list[str] = []
+    client = await ControlClient.attach(Server(str(tmux.socket)), "agent", lambda _: None)
+
+    async def look() -> None:
+        nonlocal position
+        seen = parse_look(pane.id, await client.run(look_command(pane.id)))
+        assert seen is not None
+        reading = read(position, seen, "web1:mos")
+        position = reading.position
+        texts.extend(line.text for line in reading.lines)
+
+    try:
+        await look()
+        for number in range(4):
+            await pane.type(f"{said}{number}")
+            await pane.shows(f"{said}{number}")
+            await look()  # it is still being typed
+            await pane.keys("Enter")
+            await pane.shows(f"{said}{number}", times=2)
+            await look()
+            await (pane.resize(100) if number == 1 else pane.clear_history())
+            await look()
+    finally:
+        await client.close()
+    assert texts == [f"{text}{number}" for number in range(4)]
