@@ -24,7 +24,7 @@ from fleetchatd.model.events import (
 from fleetchatd.model.health import ConnectorHealth, HealthStatus
 from fleetchatd.model.outbound import Draft, Format, Message, OutboundPart, SendResult, State
 from fleetchatd.model.secret import Secret
-from fleetchatd.model.times import rfc3339
+from fleetchatd.model.times import rfc3339, rfc3339_of_ms
 
 __all__ = [
     "EVENT_CLASSES",
@@ -51,4 +51,5 @@ __all__ = [
     "SendResult",
     "State",
     "rfc3339",
+    "rfc3339_of_ms",
 ]

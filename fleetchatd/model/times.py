@@ -9,10 +9,19 @@ from datetime import UTC, datetime
 def rfc3339(unix_s: float) -> str:
     """A Unix time, in seconds, as the API writes it: `2026-11-22T13:00:00.123Z`."""
     try:
-        milliseconds = int(unix_s * 1000)
-        return f"{_second(milliseconds // 1000)}.{milliseconds % 1000:03d}Z"
+        return rfc3339_of_ms(int(unix_s * 1000))
     except (ValueError, OverflowError, OSError):
-        return f"{_second(0)}.000Z"
+        return rfc3339_of_ms(0)
+
+
+def rfc3339_of_ms(unix_ms: int) -> str:
+    """The same of a Unix time in milliseconds.
+
+    Raises:
+        ValueError, OverflowError, OSError: it is beyond the years 1 to 9999.
+    """
+    second, millisecond = divmod(unix_ms, 1000)
+    return f"{_second(second)}.{millisecond:03d}Z"
 
 
 @functools.lru_cache(maxsize=64)

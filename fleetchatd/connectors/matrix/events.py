@@ -21,7 +21,7 @@ from fleetchatd.model import (
     MessageEvent,
     ReactionEvent,
     RedactionEvent,
-    rfc3339,
+    rfc3339_of_ms,
 )
 
 KIND: Final = "matrix"
@@ -93,8 +93,8 @@ def id_of(value: object) -> str | None:
 def time_of(value: object) -> str:
     """An `origin_server_ts` as the API writes times; the beginning of 1970 for what is none."""
     if type(value) is int and 0 <= value <= _LATEST_MS:
-        return rfc3339(value / 1000)
-    return rfc3339(0)
+        return rfc3339_of_ms(value)
+    return rfc3339_of_ms(0)
 
 
 def _redaction(
@@ -149,8 +149,11 @@ def _message(
     if not text:
         return None
     thread_id, reply_to = _place(relation)
-    return MessageEvent(
-        **head,
+    return MessageEvent(  # by far the most, and `**` would copy once more
+        time=head["time"],
+        connector=KIND,
+        id=head["id"],
+        sender=head["sender"],
         sender_name=name,
         text=text,
         thread_id=thread_id,
@@ -162,6 +165,8 @@ def _message(
 
 def _place(relation: Mapping[Any, Any]) -> tuple[str | None, str | None]:
     """The thread's root and the event replied to ("Rich replies", "Threading")."""
+    if not relation:
+        return None, None
     reply_to = text_of(mapping_of(relation.get("m.in_reply_to")).get("event_id")) or None
     root = text_of(relation.get("event_id"))
     if relation.get("rel_type") != "m.thread" or not root:

@@ -15,7 +15,7 @@ from fleetchatd.connectors.matrix.api import Api, Refused, path
 from fleetchatd.connectors.matrix.events import id_of
 from fleetchatd.connectors.untrusted import mapping_of
 
-PAGE = 500
+PAGE = 1000
 """Events asked for at once; servers may give fewer."""
 
 _FILTER = '{"lazy_load_members":true}'

@@ -45,10 +45,15 @@ MESSAGE_COLUMNS = (
 
 def hash_id(target: str, event_id: str) -> int:
     """A signed 64-bit hash of an id within its place; compare the id itself on a hit."""
-    digest = hashlib.blake2b(
-        f"{target}\n{event_id}".encode(errors="replace"), digest_size=8
-    ).digest()
-    return int.from_bytes(digest, "big", signed=True)
+    digest = _begun(target).copy()
+    digest.update(event_id.encode(errors="replace"))
+    return int.from_bytes(digest.digest(), "big", signed=True)
+
+
+@functools.lru_cache(maxsize=16)
+def _begun(target: str) -> hashlib.blake2b:
+    """The hash of everything in a place, as far as it is the same."""
+    return hashlib.blake2b(f"{target}\n".encode(errors="replace"), digest_size=8)
 
 
 def digest_of(draft: Draft) -> bytes:
