@@ -5,6 +5,7 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 
 from fleetchatd.client import output
+from fleetchatd.client.errors import RefusedError
 from fleetchatd.client.http import Client
 
 _EXIT_CODES = {"ok": 0, "degraded": 1, "down": 3}
@@ -16,7 +17,13 @@ def health_arguments(parser: ArgumentParser) -> None:
 
 def health(args: Namespace) -> int:
     """Print the health; the exit code says the status (contract §4)."""
-    answer = Client(args.socket).ask("GET", "/v1/health", accept=(503,))
+    try:
+        answer = Client(args.socket).ask("GET", "/v1/health", accept=(503,))
+    except RefusedError as refusal:
+        if refusal.status != 503:
+            raise
+        output.note(str(refusal))  # systemd holds the socket of a daemon that cannot run
+        return _EXIT_CODES["down"]
     found = answer.json()
     if args.json:
         output.write_json(answer.text)

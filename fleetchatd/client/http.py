@@ -162,7 +162,7 @@ class Client:
             body: is sent as JSON.
             headers: more header lines, each ended by CRLF.
             patience_s: the longest silence to bear.
-            accept: error statuses to return all the same.
+            accept: error statuses to return all the same, unless with a problem (RFC 9457).
 
         Raises:
             NoDaemonError: no socket could be opened.
@@ -172,7 +172,10 @@ class Client:
         with self.open(
             method, path, body, headers=headers, patience_s=patience_s, accept=accept
         ) as stream:
-            return Answer(stream.status, stream.whole(patience_s))
+            answer = Answer(stream.status, stream.whole(patience_s))
+        if answer.status in accept and "kind" in answer.json():
+            raise _refusal(answer.status, answer.text)
+        return answer
 
     def open(
         self,
@@ -192,7 +195,7 @@ class Client:
             _send(connection, request)
             stream = Stream(connection)
             if stream.status not in accept:
-                _raise_problem(stream)
+                _check(stream)
         except BaseException:
             connection.close()
             raise
@@ -260,12 +263,14 @@ def _send(connection: socket.socket, request: bytes) -> None:
         return
 
 
-def _raise_problem(stream: Stream) -> None:
-    status = stream.status
-    if status < 400:
-        return
+def _check(stream: Stream) -> None:
+    if stream.status >= 400:
+        raise _refusal(stream.status, stream.whole().decode("utf-8", "replace"))
+
+
+def _refusal(status: int, text: str) -> RefusedError:
     try:
-        problem = parse_object(stream.whole().decode("utf-8", "replace"))
+        problem = parse_object(text)
     except ConnectionBrokenError:
         problem = {}
     kind = problem.get("kind")
@@ -275,7 +280,7 @@ def _raise_problem(stream: Stream) -> None:
     for error in errors if isinstance(errors, list) else []:
         if str(error) not in detail:
             detail += f"\n{error}"
-    raise RefusedError(status, kind if isinstance(kind, str) else "", detail)
+    return RefusedError(status, kind if isinstance(kind, str) else "", detail)
 
 
 def _senseless(why: object) -> ConnectionBrokenError:

@@ -12,11 +12,12 @@ import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from http import HTTPStatus
 from typing import Any
 
 from fleetchatd import __version__, install_units
 from fleetchatd.client.connection import connect
-from fleetchatd.client.errors import ClientError, NoDaemonError
+from fleetchatd.client.errors import ClientError, NoDaemonError, RefusedError
 from fleetchatd.client.http import Client
 from fleetchatd.client.looks import duration
 from fleetchatd.connectors.guide import Finding, Level
@@ -113,6 +114,10 @@ def look_at_daemon(
         start = _start(roster, report.places)
         remedy = "become one of those who may use it" if denied else start
         yield Finding("warning", what, remedy)
+    elif isinstance(found, RefusedError) and found.status == HTTPStatus.SERVICE_UNAVAILABLE:
+        # systemd holds the socket of a daemon that cannot run.
+        remedy = "mend that; it is started with the next message"
+        yield Finding("error", f"the daemon cannot run: {told(str(found))[0]}", remedy)
     elif isinstance(found, ClientError):
         yield Finding("error", *told(str(found), _SEE_LOG))
     else:

@@ -55,6 +55,16 @@ def test_health_exits_by_its_status(
         assert status in result.out
 
 
+def test_a_daemon_that_cannot_run_is_down_and_health_says_why(
+    daemon: ScriptedDaemon, run: Run
+) -> None:
+    why = "roster.yaml:5: connector.kind: unknown kind"
+    daemon.on("GET", "/v1/health", problem(503, "not-running", why))
+    for words in (["health"], ["health", "--json"]):
+        result = run(*words)
+        assert (result.code, result.out, result.err) == (3, "", f"fleetchat: {why}\n")
+
+
 def test_health_says_what_a_person_must_know(daemon: ScriptedDaemon, run: Run) -> None:
     daemon.on("GET", "/v1/health", reply(200, HEALTH))
     assert run("health").out.splitlines() == [

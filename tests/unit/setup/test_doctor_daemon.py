@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from fleetchatd import __version__, install_units
-from fleetchatd.client.errors import ClientError, NoDaemonError
+from fleetchatd.client.errors import ClientError, NoDaemonError, RefusedError
 from fleetchatd.connectors.guide import Finding
 from fleetchatd.setup.checks.running import Running, look_at_daemon
 from fleetchatd.setup.findings import Report, guarded
@@ -80,6 +80,13 @@ def test_one_that_hangs_is_an_error_with_what_helps() -> None:
     (finding,) = look_at_daemon(hangs, None, STATE, REPORT)
     assert (finding.level, finding.what) == ("error", str(hangs))
     assert finding.remedy == "see what it has logged, or restart it"
+
+
+def test_one_that_cannot_run_is_an_error_that_says_why() -> None:
+    refusal = RefusedError(503, "not-running", "cannot find a roster: tried --roster; write one")
+    (finding,) = look_at_daemon(refusal, None, STATE, REPORT)
+    assert finding.what == "the daemon cannot run: cannot find a roster: tried --roster"
+    assert str(finding.remedy).startswith("mend that")
 
 
 def test_the_command_that_starts_it_names_the_places_that_were_named() -> None:
