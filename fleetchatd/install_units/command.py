@@ -16,6 +16,7 @@ from fleetchatd.install_units.service_user import (
     make_user,
     user_exists,
 )
+from fleetchatd.install_units.told import say
 
 
 def run(*, user: bool, uninstall: bool, dry_run: bool) -> int:
@@ -45,7 +46,7 @@ def _install(user: bool, dry_run: bool) -> None:
     for path, text in files.wanted(user):
         standing = files.standing_of(path, text)
         if standing == "current":
-            print(f"{path} is as it should be")
+            say(f"{path} is as it should be")
         elif standing == "by hand":
             _leave_alone(path, "remove it to get the present one, and use drop-ins")
         else:
@@ -68,11 +69,11 @@ def _uninstall(user: bool, dry_run: bool) -> None:
         _do(dry_run, f"remove {path}", path.unlink)
     _do(dry_run, f"reload {manager.name_of(user)}", partial(manager.reload, user))
     if not user and user_exists():
-        print(f"the user {USER} stays, and with it the journal in /var/lib/fleetchatd")
+        say(f"the user {USER} stays, and with it the journal in /var/lib/fleetchatd")
 
 
 def _do(dry_run: bool, what: str, step: Callable[[], object]) -> None:
-    print(f"would {what}" if dry_run else what, flush=True)
+    say(f"would {what}" if dry_run else what)
     if not dry_run:
         step()
 

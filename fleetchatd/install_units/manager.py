@@ -7,6 +7,7 @@ import shutil
 import subprocess
 
 from fleetchatd.errors import FleetchatError
+from fleetchatd.install_units.told import say
 
 
 def name_of(user: bool) -> str:
@@ -20,10 +21,10 @@ def reload(user: bool) -> None:
         run_tool(
             [*_systemctl(user), "daemon-reload"],
             f"cannot reload {name_of(user)}",
-            "run it again once that works" if user or os.geteuid() == 0 else "run it as root",
+            _remedy(user),
         )
     else:
-        print(f"{name_of(user)} is not running: nothing to reload")
+        say(f"{name_of(user)} is not running: nothing to reload")
 
 
 def disable(user: bool, unit: str) -> None:
@@ -32,8 +33,12 @@ def disable(user: bool, unit: str) -> None:
         run_tool(
             [*_systemctl(user), "--quiet", "disable", unit],
             f"cannot disable {unit}",
-            "run it again once that works",
+            _remedy(user),
         )
+
+
+def _remedy(user: bool) -> str:
+    return "run it again once that works" if user or os.geteuid() == 0 else "run it as root"
 
 
 def _is_running(user: bool) -> bool:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
 from fleetchatd import install_units
 from fleetchatd.errors import FleetchatError
-from fleetchatd.install_units import files
+from fleetchatd.install_units import files, manager
 
 
 @pytest.fixture
@@ -80,3 +81,25 @@ def test_a_program_that_the_services_user_may_not_run_is_refused_before_anything
         install_units.run(user=False, uninstall=False, dry_run=False)
     assert not (programs / "units").exists()
     assert capsys.readouterr().out == ""
+
+
+def test_it_does_its_work_though_nobody_reads_on(
+    programs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(manager, "reload", lambda user: None)
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "w") as unread:
+        monkeypatch.setattr("sys.stdout", unread)
+        assert install_units.run(user=True, uninstall=False, dry_run=False) == 0
+    assert (tmp_path / ".config/systemd/user/fleetchatd.service").exists()
+
+
+def test_a_full_disk_behind_standard_output_is_told_before_anything_is_done(
+    programs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with open("/dev/full", "w") as full:
+        monkeypatch.setattr("sys.stdout", full)
+        with pytest.raises(FleetchatError, match="cannot write to standard output"):
+            install_units.run(user=True, uninstall=False, dry_run=False)
+    assert not (tmp_path / ".config").exists()
