@@ -74,7 +74,7 @@ class Gate:
         self.learn_nick(author, raw.get("member"))
         if author == self.me:
             return Own(message_id, text_of(raw.get("nonce")) or None)
-        if raw.get("type") not in SPOKEN:
+        if raw.get("type", 0) not in SPOKEN:
             return None
         if not self._may_write(raw, author):
             self._refuse(message_id, author)

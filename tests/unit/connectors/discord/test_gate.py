@@ -87,6 +87,12 @@ def test_what_people_did_not_write_is_no_message(kind: object) -> None:
     assert found.counts["refused_senders"] == 0
 
 
+def test_a_message_without_a_type_is_a_plain_one() -> None:
+    untyped = message()
+    del untyped["type"]
+    assert gate().message(untyped, "5") == gate().message(message(), "5")
+
+
 def test_what_is_said_elsewhere_is_not_heard() -> None:
     assert gate().message(message(), "4") is None
     assert gate().edit(message(edited_timestamp="2026-11-23"), "4") is None
