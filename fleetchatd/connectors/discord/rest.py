@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import aiohttp
 import discord
@@ -41,9 +42,12 @@ LONGEST_NAME = 100
 DEFAULT_API_URL: str = SCHEMA["properties"]["api_url"]["default"]
 
 NOT_FOUND = 404
+TOO_MANY = 429
 
 NOT_THERE = (NOT_FOUND, 405, 501)
 """Statuses of what a server does not have."""
+
+_WHOLE = re.compile("[0-9]{1,10}")
 
 _answers: ContextVar[list[int]] = ContextVar("_answers")
 """HTTP statuses that came for one request."""
@@ -140,7 +144,7 @@ class Rest:
                 me, name = _whose(_parsed(await client.http.static_login(token)))
         except BaseException as error:
             await resources.aclose()
-            raise _signing_in(error) if isinstance(error, Exception) else error from None
+            raise await _signing_in(error) if isinstance(error, Exception) else error from None
         return cls(client, me, name, resources)
 
     async def close(self) -> None:
@@ -180,7 +184,8 @@ class Rest:
                 Route(method, path, **places), timeout=timeout, allow_redirects=False, **more
             )
         except Exception as error:
-            raise _translated(error, doubtful=any(status >= 500 for status in answers)) from None
+            doubtful = any(status >= 500 for status in answers)
+            raise _translated(error, await _patience_s(error), doubtful=doubtful) from None
         return _parsed(answer)
 
     async def ask_if_there(self, path: str, **how: Any) -> Any:
@@ -205,9 +210,12 @@ def _whose(user: object) -> tuple[str, str]:
     return me, one_line(name, LONGEST_NAME) or me
 
 
-def _signing_in(error: Exception) -> RestError:
+async def _signing_in(error: Exception) -> RestError:
     """Why signing in failed, in our words."""
-    failure = error if isinstance(error, RestError) else _translated(error)
+    if isinstance(error, RestError):
+        failure = error
+    else:
+        failure = _translated(error, await _patience_s(error))
     if isinstance(failure, Refused) and failure.status == NOT_FOUND:
         failure.reason += "; mend connector.discord.api_url in the roster"
     return failure
@@ -243,7 +251,7 @@ async def _note_answer(_: object, __: object, ended: aiohttp.TraceRequestEndPara
     _answers.get([]).append(ended.response.status)
 
 
-def _translated(error: Exception, *, doubtful: bool = False) -> RestError:
+def _translated(error: Exception, patience_s: float | None, *, doubtful: bool = False) -> RestError:
     """A failure of the library's, in our words."""
     if isinstance(error, discord.LoginFailure) and isinstance(error.__cause__, Exception):
         error = error.__cause__
@@ -258,15 +266,24 @@ def _translated(error: Exception, *, doubtful: bool = False) -> RestError:
             code, text = told["code"], text_of(told.get("message"))
         text = without_secrets(text.removeprefix(f"{error.status}: "))  # that was said already
         reason = "" if text.lstrip().startswith("<") else clause(text)  # of a proxy, in HTML
-        return Refused(error.status, code, reason, _retry_after_s(error), doubtful)
+        return Refused(error.status, code, reason, patience_s, doubtful)
     return Unreachable(why(error), never_sent=_never_sent(error) and not doubtful)
 
 
-def _retry_after_s(error: discord.HTTPException) -> float | None:
+async def _patience_s(error: Exception) -> float | None:
+    """How long a 429 wants us to wait, in seconds; our own pause, uncut, if it names no time.
+
+    The library waits only where Discord's own proxy answered ("Via"), and its error has nothing of
+    the answer but the message; the answer, read already, stays with it.
+    """
+    if not isinstance(error, discord.HTTPException) or error.status != TOO_MANY:
+        return None
+    text = await cast("aiohttp.ClientResponse", error.response).text("utf-8", "replace")
+    told = mapping_of(_parsed(text)).get("retry_after")
+    if isinstance(told, int | float) and told >= 0:
+        return min(told, LONGEST_PAUSE_S)
     header = error.response.headers.get("Retry-After", "")
-    if error.status == 429 and header.isascii() and header.isdecimal():
-        return min(float(header), LONGEST_PAUSE_S)
-    return None
+    return min(float(header), LONGEST_PAUSE_S) if _WHOLE.fullmatch(header) else 0.0
 
 
 def _never_sent(error: Exception) -> bool:

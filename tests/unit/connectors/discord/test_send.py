@@ -226,6 +226,28 @@ async def test_refusals_of_a_server_that_names_a_charset_are_understood(
 
 
 @pytest.mark.parametrize(
+    ("told", "header", "pause_s"),
+    [
+        (1.5, "", 1.5),
+        (1.5, "7", 1.5),
+        ("soon", "7", 7.0),
+        (-1, "-1", 0.0),
+        (10**30, "", 3600.0),
+        (None, "9" * 400, 0.0),
+    ],
+)
+async def test_who_asks_to_slow_down_is_obeyed_also_if_it_is_not_discords_own_proxy(
+    fleet: FakeDiscordChannel, tmp_path: Path, told: object, header: str, pause_s: float
+) -> None:
+    answer = Answer.of({"message": "slower", "retry_after": told}, 429, Retry_After=header)
+    async with wire(fleet, tmp_path).receiving() as wired:
+        fleet.server.fail("POST", POSTS, faults.respond(answer))
+        with pytest.raises(SendDeferred, match="429 slower") as error:
+            await wired.connector.send(part("x"))
+    assert error.value.retry_after_s == pause_s
+
+
+@pytest.mark.parametrize(
     ("action", "outcome"),
     [
         (faults.drop(), SendAmbiguous),
