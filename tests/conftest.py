@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+from hypothesis import settings
 
 from tests.fakes.homeserver import FakeHomeserver, FakeMatrixRoom
 from tests.fakes.profiles import CONDUIT
@@ -15,6 +16,10 @@ from tests.harness.daemon import Daemon
 from tests.harness.rooms import Furnished, MakeDaemon, MakeRoom, Room, StartSynapse
 from tests.harness.synapse import Synapse
 from tests.harness.tmux import Tmux
+
+# The same examples in every run, and none that fails because the machine was busy. To look for new
+# ones: pytest --hypothesis-profile=default.
+settings.load_profile("ci")
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
