@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 import sys
 from collections.abc import Iterator, Sequence
@@ -66,6 +67,9 @@ def _interruptible() -> Iterator[None]:
     """Let Ctrl-C end a read: asyncio would tell only its loop, which waits for us meanwhile."""
     handler = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():  # it came before this
+            raise KeyboardInterrupt
         yield
     finally:
         signal.signal(signal.SIGINT, handler)

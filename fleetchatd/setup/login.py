@@ -218,6 +218,7 @@ async def _logout(args: Namespace) -> None:
         if not mine.knows_its_server():
             _demand(mine, [])
             await account.complete(mine)
+        mine.refuse_unwritable()  # else what is over already would stay here
         more = await _end(mine)
     removed = mine.remove()
     if args.json:
