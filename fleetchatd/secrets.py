@@ -73,7 +73,6 @@ def store_login(name: str, state_dir: str | Path, secret: Secret) -> None:
     """
     path = login_path(name, state_dir)
     try:
-        _make_private(path.parent.parent)
         _make_private(path.parent)
         content = json.dumps(_to_json(secret)).encode()
         replace_file(path, content, ready=partial(_own_like, path.parent))
@@ -127,7 +126,9 @@ def remove_login(name: str, state_dir: str | Path) -> bool:
     except FileNotFoundError:
         return False
     except OSError as error:
-        raise SecretError(f"cannot remove {path}: {error.strerror}") from error
+        raise SecretError(
+            f"cannot remove {path}: {error.strerror}; see to its folder's rights"
+        ) from error
     return True
 
 
@@ -259,10 +260,10 @@ def _to_json(secret: Secret) -> dict[str, Any]:
 
 
 def _make_private(folder: Path) -> None:
-    """Make a directory, mode 0700, owned like the one that it is in; leave an existing one."""
+    """Make a directory, and those it is in, mode 0700, owned like the one that is there already."""
     if folder.is_dir():
         return
-    folder.parent.mkdir(parents=True, exist_ok=True)
+    _make_private(folder.parent)
     folder.mkdir(mode=0o700, exist_ok=True)
     _own_like(folder.parent, folder)
     sync_folder(folder.parent)  # else the first login may go with a power cut, folder and all

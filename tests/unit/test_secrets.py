@@ -217,9 +217,11 @@ def test_a_stored_login_is_its_owners_alone(tmp_path: Path) -> None:
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
 def test_what_root_stores_belongs_to_the_state_directorys_owner(tmp_path: Path) -> None:
     os.chown(tmp_path, 12345, 12346)
-    store_login(NAME, tmp_path, Secret("x"))
-    for path in (login_path(NAME, tmp_path), login_path(NAME, tmp_path).parent):
+    path = login_path(NAME, tmp_path / "not" / "there" / "yet")
+    store_login(NAME, path.parent.parent, Secret("x"))
+    while path != tmp_path:
         assert (path.stat().st_uid, path.stat().st_gid) == (12345, 12346)
+        path = path.parent
 
 
 def test_a_failed_store_leaves_what_was_there(
