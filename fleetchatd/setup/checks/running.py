@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import errno
 import os
-import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -111,7 +110,7 @@ def look_at_daemon(
     if isinstance(found, NoDaemonError):
         what, _ = told(str(found))
         denied = os.strerror(errno.EACCES) in what
-        start = _start(roster, report.places)
+        start = _start(report.places)
         remedy = "become one of those who may use it" if denied else start
         yield Finding("warning", what, remedy)
     elif isinstance(found, RefusedError) and found.status == HTTPStatus.SERVICE_UNAVAILABLE:
@@ -131,7 +130,7 @@ def look_at_daemon(
         yield from _outbox(mapping_of(found.health.get("outbox")))
 
 
-def _start(roster: Roster | None, places: Places) -> str:
+def _start(places: Places) -> str:
     """How to start the daemon on this machine."""
     units = ((True, "systemctl --user"), (False, "systemctl"))
     for user, command in () if places.socket or places.state_dir else units:
@@ -141,8 +140,7 @@ def _start(roster: Roster | None, places: Places) -> str:
             continue
         if any(path.suffix == ".service" and how != "absent" for path, how in files):
             return f"start it with `{command} start fleetchatd`"
-    named = "" if roster is None else f" --roster {shlex.quote(roster.path)}"
-    return f"start it with `fleetchatd{named}{places.options(('socket', 'state_dir'))}`"
+    return f"start it with `fleetchatd{places.options(('roster', 'socket', 'state_dir'))}`"
 
 
 def _version(running: Running) -> Iterator[Finding]:

@@ -10,10 +10,14 @@ import pytest
 from fleetchatd import __version__, install_units
 from fleetchatd.client.errors import ClientError, NoDaemonError, RefusedError
 from fleetchatd.connectors.guide import Finding
+from fleetchatd.roster import parse_roster
 from fleetchatd.setup.checks.running import Running, look_at_daemon
 from fleetchatd.setup.findings import Report, guarded
 from fleetchatd.setup.typed import Places
 
+ROSTER = parse_roster(
+    b"{version: 1, transport: tmux, agents: [{name: mos, runtime: claude}]}", "/its/usual/place"
+)
 STATE = "/state"
 REPORT = Report(as_json=False, places=Places())
 WELL: dict[str, Any] = {"status": "ok", "version": __version__, "uptime_s": 61.0}
@@ -89,10 +93,18 @@ def test_one_that_cannot_run_is_an_error_that_says_why() -> None:
     assert str(finding.remedy).startswith("mend that")
 
 
-def test_the_command_that_starts_it_names_the_places_that_were_named() -> None:
-    report = Report(as_json=False, places=Places(None, "/state dir", "/run/s"))
-    (finding,) = look_at_daemon(NoDaemonError("cannot reach fleetchatd"), None, STATE, report)
-    command = "fleetchatd --socket /run/s --state-dir '/state dir'"
+@pytest.mark.parametrize(
+    ("named", "command"),
+    [
+        (Places(), "fleetchatd"),
+        (Places("r", "/a b", "/s"), "fleetchatd --roster r --socket /s --state-dir '/a b'"),
+    ],
+)
+def test_the_command_that_starts_it_names_the_places_that_were_named_and_no_others(
+    named: Places, command: str
+) -> None:
+    report = Report(as_json=False, places=named)
+    (finding,) = look_at_daemon(NoDaemonError("cannot reach fleetchatd"), ROSTER, STATE, report)
     assert finding.remedy == f"start it with `{command}`"
 
 
