@@ -117,6 +117,22 @@ async def test_other_sessions_panes_and_servers_are_never_touched(
         await other.close()
 
 
+@pytest.mark.parametrize(
+    "ending", [("rename-session", "elsewhere"), ("kill-session",)], ids=["renamed", "killed"]
+)
+async def test_where_the_session_is_gone_nothing_goes_to_one_with_a_similar_name(
+    make_fleet: MakeFleet, tmux: Tmux, ending: tuple[str, ...]
+) -> None:
+    similar = await tmux.session("operator2", "cat")
+    await tmux.run("set-option", "-g", "detach-on-destroy", "off")  # our connection would stay
+    fleet = make_fleet()
+    await fleet.start()
+    command, *name = ending
+    await tmux.run(command, "-t", f"={SESSION}:", *name)
+    await fleet.say("to its successor")
+    assert (await similar.capture()).strip() == ""
+
+
 async def test_the_console_s_neighbour_panes_get_nothing(make_fleet: MakeFleet, tmux: Tmux) -> None:
     fleet = make_fleet()
     await fleet.start()

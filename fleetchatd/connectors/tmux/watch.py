@@ -82,7 +82,8 @@ class Watch:
             TmuxError: the session or the connection is gone.
         """
         self._looked = asyncio.get_running_loop().time()
-        target = quoted(f"={self._session}")
+        # Without the colon tmux would take a session with a longer name where this one is gone.
+        target = quoted(f"={self._session}:")
         lines = await self.client.run(f"list-panes -s -t {target} -F {quoted(panes.FORMAT)}")
         found = panes.parse_all(lines)
         pane = panes.choose(found, self._before)
