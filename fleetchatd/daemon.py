@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import gc
-import os
 import signal
 import time
 from collections import Counter
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,15 +15,13 @@ from typing import Any
 
 import structlog
 
-from fleetchatd import metrics, places, systemd
+from fleetchatd import metrics, places, systemd, upkeep
 from fleetchatd.api import listener, server
 from fleetchatd.api.service import Service
 from fleetchatd.errors import (
-    AlreadyRunningError,
     ConfigError,
     ConnectorNotImplementedError,
     FleetchatError,
-    JournalError,
     RosterError,
 )
 from fleetchatd.health import Observer
@@ -33,7 +29,9 @@ from fleetchatd.journal.sqlite import SqliteJournal
 from fleetchatd.link import Link
 from fleetchatd.model import Batch, ConnectorEvent, ConnectorHealth, rfc3339
 from fleetchatd.outbox import Outbox
+from fleetchatd.receipts import Receipts
 from fleetchatd.roster import Roster, load_roster
+from fleetchatd.state_dir import hold_state_dir
 
 ANSWERS_GRACE_S = 3.0
 """How long answers under way may take at the end, twice, in seconds; a stop takes 25 s at most."""
@@ -44,10 +42,6 @@ EXTEND_BY_S = 10.0
 
 STOP_MOST_S = 25.0
 """How long a stop may take at most (contract §7), in seconds."""
-
-UPKEEP_S = 10.0
-PRUNE_EVERY_S = 3600.0
-PRUNE_ROWS = 500
 
 log = structlog.get_logger("fleetchatd.daemon")
 
@@ -78,8 +72,6 @@ class Daemon:
         self._notifier = systemd.Notifier()
         self._stop = asyncio.Event()
         self._reloading = asyncio.Lock()
-        self._receipt = asyncio.Event()
-        self._receipt_seq = 0
         self._told: ConnectorHealth | None = None
         self._earlier_events: Counter[str] = Counter()
         self._earlier_counts: Counter[str] = Counter()
@@ -93,15 +85,12 @@ class Daemon:
             FleetchatError: it cannot start.
         """
         self._roster = load_roster(self._options.roster_path)
-        lock = lock_state_dir(self._state_dir)
-        try:
+        with hold_state_dir(self._state_dir):
             self._journal = SqliteJournal(self._state_dir / places.JOURNAL)
             try:
                 await self._serve()
             finally:
                 await self._journal.close()
-        finally:
-            os.close(lock)
 
     async def _serve(self) -> None:
         with ExitStack() as opened:
@@ -117,16 +106,19 @@ class Daemon:
                 log.info("fleetchatd is ready", socket=socket.getsockname())
                 self._notifier.tell("READY=1")
                 gc.freeze()  # what is there now stays: the collector need not look at it again
-                background = [
-                    self._spawn(work)
-                    for work in (self._outbox.expire(), self._upkeep(), self._receipts())
-                ]
-                if interval_s := systemd.watchdog_interval_s():
-                    background.append(self._spawn(self._feed_watchdog(interval_s)))
+                background = [self._spawn(work) for work in self._background()]
                 await self._stop.wait()
                 await self._shut_down()
                 for task in background:
                     task.cancel()
+
+    def _background(self) -> Iterator[Coroutine[Any, Any, None]]:
+        """What goes on beside the conversation, and ends after it."""
+        yield self._outbox.expire()
+        yield self._receipts.show()
+        yield upkeep.keep_up(self._journal, self._options.keep_days, self._show_status)
+        if interval_s := systemd.watchdog_interval_s():
+            yield upkeep.feed_watchdog(self._journal, self._notifier, interval_s)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         return self._group.create_task(work)
@@ -134,13 +126,16 @@ class Daemon:
     async def _start(self, socket: Any) -> None:
         self._outbox = Outbox(self._journal, self._spawn)
         self._link = self._make_link(self._roster)
+        self._receipts = Receipts(
+            self._journal, lambda: self._roster.orchestrator.name, lambda: self._link
+        )
         service = Service(
             journal=self._journal,
             outbox=self._outbox,
             health=self._health,
             metrics=self._metrics,
             reload=self.reload,
-            acknowledged=self._acknowledged,
+            acknowledged=self._receipts.acknowledged,
         )
         self.observer = Observer(
             self._journal, self._state_dir, self._roster.path, service.streams.connected
@@ -287,92 +282,8 @@ class Daemon:
         sentences = health["problems"]
         self._notifier.status(": ".join([health["status"], *sentences[:1]]))
 
-    # -- read receipts --------------------------------------------------------------------------
-
-    def _acknowledged(self, name: str, seq: int) -> None:
-        """Note what was read: by the orchestrator's subscriber or, without one, by any."""
-        wanted = self._roster.orchestrator.name
-        if name != wanted and any(one.name == wanted for one in self._journal.subscribers()):
-            return
-        if seq > self._receipt_seq:
-            self._receipt_seq = seq
-            self._receipt.set()
-
-    async def _receipts(self) -> None:
-        shown = None
-        while True:
-            await self._receipt.wait()
-            self._receipt.clear()
-            event_id = self._journal.last_event_id(self._receipt_seq, self._link.connector.target)
-            if event_id is not None and event_id != shown:
-                shown = event_id
-                await self._link.mark_read(event_id)
-
-    # -- upkeep -------------------------------------------------------------------------------
-
-    async def _upkeep(self) -> None:
-        """Every now and then: prune, see whether the journal can be written again, show it."""
-        prune_at = time.monotonic() + UPKEEP_S
-        while True:
-            await asyncio.sleep(UPKEEP_S)
-            if self._journal.error is not None or time.monotonic() >= prune_at:
-                prune_at = time.monotonic() + PRUNE_EVERY_S
-                await self._prune()
-            self._show_status()
-
-    async def _prune(self) -> None:
-        older_than = time.time() - self._options.keep_days * 86400
-        try:
-            removed = 1
-            while removed:
-                removed = await self._journal.prune(older_than, PRUNE_ROWS)
-                await asyncio.sleep(0.05)  # let others write between
-        except JournalError as error:
-            log.warning("cannot prune the journal", reason=str(error))
-
-    async def _feed_watchdog(self, interval_s: float) -> None:
-        """Tell systemd that our own loops turn; nothing remote can keep them from that.
-
-        This is one of them. The other is the journal's thread.
-        """
-        while self._journal.running:
-            self._notifier.tell("WATCHDOG=1")
-            await asyncio.sleep(interval_s)
-        log.error("the journal's thread is gone: leaving it to the watchdog to start all anew")
-
 
 def _looked_at(committed: asyncio.Future[None]) -> None:
     """An event of our own that could not be journalled shows in health by itself."""
     if not committed.cancelled():
         committed.exception()
-
-
-def lock_state_dir(state_dir: Path) -> int:
-    """Make the state directory, mode 0700, and keep every other instance out of it.
-
-    Returns:
-        The lock's descriptor; closing it lets the next one in.
-
-    Raises:
-        AlreadyRunningError: another instance holds it.
-        FleetchatError: it cannot be made or written.
-    """
-    try:
-        with listener.umask(0o077):  # those above it, too
-            state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        state_dir.chmod(0o700)
-        lock = os.open(state_dir / "lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        raise FleetchatError(
-            f"cannot use the state directory {state_dir}: {error.strerror}; name another with "
-            "--state-dir"
-        ) from error
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(lock)
-        raise AlreadyRunningError(
-            f"cannot use the state directory {state_dir}: another fleetchatd holds it; stop that "
-            "one or name another with --state-dir"
-        ) from None
-    return lock

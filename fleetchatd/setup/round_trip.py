@@ -14,7 +14,6 @@ import os
 import socket
 import time
 import uuid
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,7 +22,6 @@ from fleetchatd.client.http import Client
 from fleetchatd.connectors import registry
 from fleetchatd.connectors.base import Closes, Connector
 from fleetchatd.connectors.guide import Finding
-from fleetchatd.daemon import lock_state_dir
 from fleetchatd.delivery import mark, split
 from fleetchatd.errors import (
     FleetchatError,
@@ -37,6 +35,7 @@ from fleetchatd.setup.checks.places import user_name
 from fleetchatd.setup.checks.running import find_daemon
 from fleetchatd.setup.context import context_for
 from fleetchatd.setup.findings import of_error, told
+from fleetchatd.state_dir import hold_state_dir
 
 HEALTHY_S = 15.0
 """How long a connector may take until it can be sent through, in seconds."""
@@ -138,7 +137,7 @@ async def through_connector(roster: Roster, state_dir: str) -> Finding:
     """Send one message as a daemon would, and leave everything else to the daemon."""
     try:
         _refuse_anothers(Path(state_dir))
-        with _locked(Path(state_dir)):
+        with hold_state_dir(Path(state_dir)):
             return await _Trial(roster, state_dir).run()
     except FleetchatError as error:
         return _not_sent(str(error))
@@ -152,15 +151,6 @@ def _refuse_anothers(state_dir: Path) -> None:
             f"the state directory {state_dir} belongs to {name}; run it as {name}, or start"
             " fleetchatd first"
         )
-
-
-@contextlib.contextmanager
-def _locked(state_dir: Path) -> Iterator[None]:
-    lock = lock_state_dir(state_dir)
-    try:
-        yield
-    finally:
-        os.close(lock)
 
 
 class _Deaf:
