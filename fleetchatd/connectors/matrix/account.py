@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Mapping
 from contextlib import suppress
+from typing import Any
 
 import structlog
 
 from fleetchatd.connectors.base import Context
-from fleetchatd.connectors.guide import Settings
 from fleetchatd.connectors.matrix.api import Api, Refused, path
 from fleetchatd.connectors.matrix.events import KIND, id_of
 from fleetchatd.connectors.matrix.settings import SECRETS
@@ -37,7 +38,7 @@ class Account:
         context: has its token.
     """
 
-    def __init__(self, settings: Settings, context: Context) -> None:
+    def __init__(self, settings: Mapping[str, Any], context: Context) -> None:
         self.user_id: str = settings["user_id"]
         self._homeserver: str = settings["homeserver_url"]
         self.device_id: str | None = None
