@@ -41,6 +41,8 @@ _SECRET_WORDS = (
 )
 _SECRET_NAMES = ("pass", "pwd", "pw", "key", "auth", "jwt", "cookie")
 
+_NO_SCHEMA = "cannot be checked: the plug-in's settings_schema is no JSON schema"
+
 _JSON_TYPES = {
     dict: "a mapping",
     list: "a list",
@@ -93,6 +95,9 @@ def _check_block(kind: str, settings: object, text: RosterText) -> None:
     except FleetchatError as error:
         text.problem(path, str(error))
         return
+    if kind not in registry.SHIPPED and not _is_schema(schema):  # a test looks at ours
+        text.problem(path, _NO_SCHEMA)
+        return
     # `matrix:` with nothing below it is an empty block.
     _check_schema({} if settings is None else settings, schema, path, text)
 
@@ -132,14 +137,21 @@ def _check_schema(
     # An empty registry: a schema that refers to the network is an error, not a download.
     validator = jsonschema.Draft202012Validator(schema, registry=referencing.Registry())
     try:
-        validator.check_schema(schema)
         errors = list(validator.iter_errors(instance))
-    except (jsonschema.SchemaError, referencing.exceptions.Unresolvable, RecursionError):
-        text.problem(path, "cannot be checked: the plug-in's settings_schema is no JSON schema")
+    except (referencing.exceptions.Unresolvable, RecursionError):
+        text.problem(path, _NO_SCHEMA)
         return
     found = dict.fromkeys(finding for error in errors for finding in _explain(error))
     for below, what in found:
         text.problem((*path, *below), what)
+
+
+def _is_schema(schema: Mapping[str, Any]) -> bool:
+    try:
+        jsonschema.Draft202012Validator.check_schema(schema)
+    except (jsonschema.SchemaError, RecursionError):
+        return False
+    return True
 
 
 def _explain(error: jsonschema.ValidationError) -> Iterator[tuple[Path, str]]:

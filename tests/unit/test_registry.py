@@ -6,12 +6,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from jsonschema import Draft202012Validator
 
 from fleetchatd.connectors import registry
 from fleetchatd.connectors.guide import Guide
 from fleetchatd.connectors.memory import MemoryConnector
 from fleetchatd.errors import ConfigError, ConnectorNotImplementedError, RosterError
 from fleetchatd.roster import parse_roster
+from fleetchatd.roster_check import SCHEMA
 
 HEAD = "version: 1\ntransport: tmux\nagents: [{name: mos, runtime: claude}]\n"
 GOOD = """
@@ -115,6 +117,12 @@ heavy = {"aiohttp", "discord", "markdown_it", "nh3", "importlib.metadata"} & set
 assert not heavy, heavy
 """
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_every_shipped_schema_is_one_of_draft_2020_12() -> None:
+    ours = [SCHEMA, *(registry.settings_schema(kind) for kind in registry.SHIPPED)]
+    for schema in ours:
+        Draft202012Validator.check_schema(schema)
 
 
 def test_a_plug_in_is_found_and_its_block_is_checked_by_its_own_schema(install: Install) -> None:
