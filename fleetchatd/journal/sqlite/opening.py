@@ -94,7 +94,8 @@ def _inspect(path: Path) -> None:
         if path.stat().st_size <= CHECK_WHOLE_BELOW_BYTES:
             verdict = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
             if verdict != "ok":
-                raise JournalDamagedError(f"cannot read {path}: {verdict}; {REMEDY}")
+                reason = " ".join(verdict.split())  # SQLite's is several lines
+                raise JournalDamagedError(f"cannot read {path}: it is damaged ({reason}); {REMEDY}")
         for probe in PROBES:
             connection.execute(probe).fetchall()
 

@@ -184,6 +184,7 @@ async def test_a_damaged_journal_is_named_with_the_remedy_and_left_as_it_was(
         SqliteJournal(path)
     assert f"cannot read {path}" in str(refused.value)
     assert "restore it from a backup, or move it away" in str(refused.value)
+    assert len(str(refused.value).splitlines()) == 1
     assert all_bytes(folder) == before
 
 
