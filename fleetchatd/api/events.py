@@ -103,7 +103,7 @@ def _filter(types: frozenset[str] | None, classes: frozenset[str] | None) -> Fil
 
 def _cursor(service: Service, query: Query) -> int:
     last = service.journal.last_seq
-    cursor = query.number("after", last, 0, 10**40)
+    cursor = query.number("after", last, 0)
     if cursor > last:
         raise unprocessable(f"there is no event {cursor} yet; the last is {last}", "unknown-seq")
     return cursor

@@ -54,14 +54,15 @@ class Query:
             raise _bad(key, "a number of seconds from 0 to 60")
         return float(value)
 
-    def number(self, key: str, default: int, low: int, high: int) -> int:
-        """A whole number."""
+    def number(self, key: str, default: int, low: int, high: int | None = None) -> int:
+        """A whole number, `high` at most if there is such a limit."""
         value = self._values.get(key)
         if value is None:
             return default
-        if not _SEQ.match(value) or not low <= int(value) <= high:
-            raise _bad(key, f"a whole number from {low} to {high}")
-        return int(value)
+        if _SEQ.match(value) and low <= int(value) and (high is None or int(value) <= high):
+            return int(value)
+        limits = f", {low} or above" if high is None else f" from {low} to {high}"
+        raise _bad(key, f"a whole number{limits}")
 
     def flag(self, key: str, *, default: bool) -> bool:
         """`true` or `false`."""

@@ -64,6 +64,8 @@ async def test_bad_queries_are_400(daemon: Daemon) -> None:
     ):
         reply = await daemon.api.request("GET", f"/v1/events?follow=false&{query}")
         assert (reply.status, reply.body["kind"]) == (400, "bad-query"), query
+    reply = await daemon.api.request("GET", "/v1/events?follow=false&after=-1")
+    assert "after must be a whole number, 0 or above" in reply.body["detail"]
     for name in ("", "a b", "ä", "x" * 65, "a%2Fb", "a%0A"):
         reply = await daemon.api.request("GET", f"/v1/events?follow=false&subscriber={name}")
         assert (reply.status, reply.body["kind"]) == (400, "bad-name"), name
