@@ -14,7 +14,6 @@ the text was accepted, where the program shows its input anywhere but at the cur
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
 
 from fleetchatd.tmux import guard, terminal
 from fleetchatd.tmux.address import clean
@@ -22,6 +21,7 @@ from fleetchatd.tmux.control import ControlClient
 from fleetchatd.tmux.errors import GoneError, TmuxError
 from fleetchatd.tmux.panes import ALIVE, FORMAT, Pane, parse
 from fleetchatd.tmux.protocol import Notice, quoted
+from fleetchatd.tmux.screen import Screen, is_accepted, stands
 
 READY_S = 5.0
 """How long to wait for a pane that is in copy mode, or busy with something that passes."""
@@ -37,10 +37,7 @@ UNREAD_S = 1.0
 
 _LOOK_AGAIN_S = 0.1
 _BUFFER = "fleetchat-submission"
-_TAIL_LENGTH = 16
-_STANDING_LENGTH = 200
-_FRAMES = dict.fromkeys(range(0x2500, 0x25A0))
-"""Lines and blocks, such as are drawn around an input."""
+_NO_MODE = "#{==:#{pane_in_mode},0}"
 
 
 class NotSubmittedError(Exception):
@@ -93,24 +90,6 @@ class Activity:
             if now() >= end:
                 return
             await asyncio.sleep(end - now())
-
-
-@dataclass(frozen=True, slots=True)
-class Screen:
-    """A pane and the rows that it shows."""
-
-    pane: Pane
-    rows: tuple[str, ...]
-
-    @property
-    def line(self) -> str:
-        """The row with the cursor."""
-        return "".join(self.rows[self.pane.cursor[1] :][:1])
-
-    @property
-    def above(self) -> str:
-        """The row over it."""
-        return "".join(self.rows[: self.pane.cursor[1]][-1:])
 
 
 async def submit(
@@ -274,47 +253,6 @@ class _Submission:
             f" {{ delete-buffer -b {_BUFFER} }}"
         )
         return answer == ["done"]
-
-
-def is_accepted(before: str | None, drafted: Screen, after: Screen, text: str) -> bool:
-    """Whether the program took the text that stood there as a draft.
-
-    Args:
-        before: the line at the cursor before the text was pasted; None if not known.
-        drafted: what the pane showed before Enter.
-        after: what it showed after Enter.
-        text: what was pasted.
-    """
-    if before == drafted.line:  # it does not show its input at the cursor
-        return after.rows != drafted.rows
-    if after.line == before:
-        return True
-    length = min(_TAIL_LENGTH, after.pane.size[0] // 2)  # what two rows surely hold
-    tail = _squeezed(text.rpartition("\n")[2])[-length:]
-    around = _squeezed(after.above + after.line)
-    return after.line != drafted.line and tail not in around
-
-
-def stands(screen: Screen, text: str, *, anew: bool = False) -> bool:
-    """Whether `text` stands at the cursor as a draft, left by an earlier attempt.
-
-    Args:
-        screen: what the pane shows.
-        text: what was pasted.
-        anew: whether that attempt is known to have ended so: then an Enter may have made it longer,
-            where otherwise an empty line at the cursor means that the text was taken.
-    """
-    tail = _squeezed(text)[-_STANDING_LENGTH:]
-    shown = _squeezed("".join(screen.rows[: screen.pane.cursor[1] + 1]))
-    return bool(tail) and shown.endswith(tail) and (anew or bool(_squeezed(screen.line)))
-
-
-def _squeezed(shown: str) -> str:
-    """What is left of a text wherever it is wrapped, indented or framed."""
-    return "".join(shown.translate(_FRAMES).split())
-
-
-_NO_MODE = "#{==:#{pane_in_mode},0}"
 
 
 def _same_command(pane: Pane) -> str:

@@ -1,13 +1,7 @@
 """Reading off a pane's screen what a program says to the orchestrator, as a function of values.
 
-A look gives the pane's logical lines (wraps joined), from the oldest that is kept to the bottom. A
-position remembers the last of them, so that the next look is read from there on:
-
-    the lines remembered        a b c d e f              f is gone: it was drawn anew
-    the lines seen now      … a b c d e G H I            G H I are new, less what f was
-
-Where nothing remembered is left, the screen was cleared or much has happened: all of it is new but
-what was just delivered.
+A look gives the pane's logical lines (wraps joined), from the oldest that is kept to the bottom.
+What follows on the last look's (place.py) is new.
 
 What cannot be told from a screen:
 
@@ -22,26 +16,16 @@ What cannot be told from a screen:
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from typing import NamedTuple
+from dataclasses import dataclass
 
+from fleetchatd.connectors.tmux.place import Place, hash_of
 from fleetchatd.model import EventClass
 from fleetchatd.tmux import address
 from fleetchatd.tmux.address import Address
 from fleetchatd.tmux.protocol import quoted
 
-REMEMBERED = 40
-"""How many lines a position holds: enough to find its place, and little to commit."""
-
-SURE = 8
-"""How many different lines in a row are no coincidence; where they were before, any lines."""
-
-_IDS_REMEMBERED = 200
-_ECHOES_AWAITED = 20
 _CLASSES: Mapping[str | None, EventClass] = {"terminal-log": "terminal-log", "reaction": "reaction"}
 """The others are for acting upon: only the spool tells what a human has said."""
 
@@ -127,10 +111,10 @@ def read(position: str | None, look: Look, own_address: str) -> Reading:
         look: the screen now.
         own_address: `host:name` of the orchestrator.
     """
-    place = _Place.parse(position)
+    place = Place.parse(position)
     lines = _finished(look)
     if place is None or place.pane != look.pane_id:
-        place = _Place(look.pane_id)
+        place = Place(look.pane_id)
         _Reader(place, own_address, None).take(lines, Counter())
         place.move_on(lines, len(lines))
         return Reading(place.text(), [], again=False)
@@ -142,95 +126,10 @@ def read(position: str | None, look: Look, own_address: str) -> Reading:
     return Reading(place.text(), reader.said, again=bool(reader.unsure))
 
 
-class _Start(NamedTuple):
-    """Where reading goes on, and what of the lines remembered is no longer there."""
-
-    line: int
-    drawn_anew: Sequence[str]
-
-
-@dataclass
-class _Place:
-    """A position, spelled out. Lines stand for themselves by their hashes.
-
-    Attributes:
-        pane: the pane's id.
-        lines: the last ones that were read.
-        count: how many lines there were in all, up to the last of them.
-        ids: of the lines that were delivered.
-        said: the lines without an id that were delivered.
-        echoes: those of them whose copy may come next.
-        waiting: lines that were seen, but not delivered: they may still have been growing.
-    """
-
-    pane: str
-    lines: list[str] = field(default_factory=list)
-    count: int = 0
-    ids: list[str] = field(default_factory=list)
-    said: list[str] = field(default_factory=list)
-    echoes: list[str] = field(default_factory=list)
-    waiting: list[str] = field(default_factory=list)
-
-    @classmethod
-    def parse(cls, position: str | None) -> _Place | None:
-        """A position of ours; None for one that we cannot read."""
-        try:
-            place = cls(**json.loads(position or ""))
-        except (ValueError, TypeError):
-            return None
-        return place
-
-    def text(self) -> str:
-        """As it is committed."""
-        return json.dumps(asdict(self), separators=(",", ":"))
-
-    def move_on(self, lines: Sequence[str], stop: int) -> None:
-        """Remember the lines up to `stop` as read."""
-        self.lines = [_hash(line) for line in lines[max(0, stop - REMEMBERED) : stop]]
-        self.count = stop
-        self.ids = self.ids[-_IDS_REMEMBERED:]
-        self.said = self.said[-REMEMBERED:]
-        self.echoes = self.echoes[-_ECHOES_AWAITED:]
-
-    def resume(self, lines: Sequence[str]) -> _Start:
-        """Where in `lines` what is new begins."""
-        return self._where_it_was(lines) or self._where_it_is(lines) or _Start(0, self.said)
-
-    def _where_it_was(self, lines: Sequence[str]) -> _Start | None:
-        """The place if nothing above it is gone: only so are equal lines told apart for sure."""
-        for kept in range(len(self.lines), 0, -1):
-            end = self.count - len(self.lines) + kept
-            run = _run(self.lines[:kept], lines, end) if end <= len(lines) else 0
-            if run == end or (run == kept and (run >= SURE or run == len(self.lines))):
-                return _Start(end, self.lines[kept:])
-        return None
-
-    def _where_it_is(self, lines: Sequence[str]) -> _Start | None:
-        """The place after the longest run of remembered lines, which begins anywhere or on top."""
-        wanted: dict[str, list[int]] = {}
-        for index, line in enumerate(self.lines):
-            wanted.setdefault(line, []).append(index)
-        runs: dict[int, int] = {}
-        best, ends = (0, 0), list[int]()
-        for end, line in enumerate(lines, 1):
-            runs = {index: runs.get(index - 1, 0) + 1 for index in wanted.get(_hash(line), ())}
-            for index, run in runs.items():
-                if (run, index) >= best and (run == end or self._is_telling(index, run)):
-                    ends = [*ends, end] if (run, index) == best else [end]
-                    best = (run, index)
-        if not ends:
-            return None
-        return _Start(ends[0], self.lines[best[1] + 1 :] if len(ends) == 1 else self.said)
-
-    def _is_telling(self, last: int, run: int) -> bool:
-        """Whether a run of remembered lines can hardly stand elsewhere by coincidence."""
-        return run >= SURE <= len(set(self.lines[last + 1 - run : last + 1]))
-
-
 class _Reader:
     """Goes through lines, and tells which of them say something new."""
 
-    def __init__(self, place: _Place, own_address: str, known: Collection[str] | None) -> None:
+    def __init__(self, place: Place, own_address: str, known: Collection[str] | None) -> None:
         """Make one.
 
         Args:
@@ -252,7 +151,7 @@ class _Reader:
             if found is None:
                 self._place.echoes.clear()
             elif found[0].destination == self._own_address != found[0].source:
-                self._weigh(_hash(line), *found, drawn_anew)
+                self._weigh(hash_of(line), *found, drawn_anew)
             read += not self.unsure
         return read
 
@@ -267,7 +166,7 @@ class _Reader:
     def _is_new(self, line: str, to: Address) -> bool:
         place = self._place
         if to.id is not None:
-            key = _hash(f"{to.source}~{to.id}")
+            key = hash_of(f"{to.source}~{to.id}")
             new = key not in place.ids
             place.ids += [key] if new else []
             return new
@@ -292,15 +191,3 @@ def _finished(look: Look) -> list[str]:
             del lines[index]
             break
     return lines
-
-
-def _run(remembered: Sequence[str], lines: Sequence[str], end: int) -> int:
-    """How many lines before `end` are those remembered, counted backwards."""
-    run = 0
-    while run < min(len(remembered), end) and remembered[-1 - run] == _hash(lines[end - 1 - run]):
-        run += 1
-    return run
-
-
-def _hash(line: str) -> str:
-    return hashlib.blake2b(line.encode("utf-8", "surrogatepass"), digest_size=6).hexdigest()

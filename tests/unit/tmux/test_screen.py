@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from fleetchatd.tmux.panes import Pane
-from fleetchatd.tmux.submission import Screen, is_accepted, stands
+from fleetchatd.tmux.screen import Screen, is_accepted, stands
 
 LINE = "[web1:mos~k3 -> web1:operator] ship it"
 
