@@ -32,6 +32,8 @@ def synapse_python(named: str | None, say: Callable[[str], None]) -> Path:
     named = named or os.environ.get(PYTHON_VARIABLE)
     if not named:
         return ensure_installed(data_folder(), say)
+    if os.sep in named:  # Synapse is started from a folder of its own
+        named = os.path.abspath(named)
     _run(
         [named, "-E", "-c", "import synapse"],  # nor is it run with $PYTHONPATH
         f"cannot run Synapse with {named}",
@@ -104,8 +106,8 @@ def _install(venv: Path, python: Path) -> None:
 def _run(command: Sequence[str], failure: str, remedy: str) -> None:
     try:
         done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True)
-        reason = (done.stderr or done.stdout).strip()[-2000:] if done.returncode else None
     except OSError as error:
-        reason = str(error.strerror)
-    if reason is not None:
+        raise FleetchatError(f"{failure}: {error.strerror}; {remedy}") from error
+    if done.returncode:
+        reason = (done.stderr or done.stdout).strip()[-2000:]
         raise FleetchatError(f"{failure}; {remedy}\n{reason}")

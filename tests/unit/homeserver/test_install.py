@@ -95,8 +95,19 @@ def test_a_python_that_is_named_must_have_synapse(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv(install.PYTHON_VARIABLE, sys.executable)
     with pytest.raises(FleetchatError, match=r"cannot run Synapse with .*; name a Python"):
         install.synapse_python(None, print)
-    with pytest.raises(FleetchatError, match="No such file"):
+    with pytest.raises(FleetchatError, match="with .*: No such file or directory; name a Python"):
         install.synapse_python("/nowhere/python", print)
+
+
+def test_a_python_may_be_named_from_where_one_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with_synapse = tmp_path / "python"
+    with_synapse.write_text("#!/bin/sh\n")
+    with_synapse.chmod(0o700)
+    monkeypatch.chdir(tmp_path)
+    assert install.synapse_python("./python", print) == with_synapse
+    assert install.synapse_python("true", print) == Path("true"), "looked for in $PATH"
 
 
 def test_environments_are_kept_where_data_belongs(
