@@ -114,7 +114,7 @@ class Daemon:
 
     def _background(self) -> Iterator[Coroutine[Any, Any, None]]:
         """What goes on beside the conversation, and ends after it."""
-        yield self._outbox.expire()
+        yield self._outbox.expiry.run()
         yield self._receipts.show()
         yield upkeep.keep_up(self._journal, self._options.keep_days, self._show_status)
         if interval_s := systemd.watchdog_interval_s():
@@ -157,7 +157,7 @@ class Daemon:
         self._notifier.tell("STOPPING=1")
         self._notifier.status("stopping: what is under way may end")
         more_time = self._spawn(self._ask_for_time())
-        self._outbox.stop_waiting()
+        self._outbox.ends.stop_waiting()
         self._listening.close()
         await self._server.close(ANSWERS_GRACE_S)
         async with self._reloading:  # one that is under way ends first, and none begins any more

@@ -41,7 +41,7 @@ async def send(service: Service, request: web.BaseRequest) -> web.Response:
     if acceptance.created:
         log_peer(peer, message)
     if wait_s:
-        message = await service.outbox.until_final(message, wait_s)
+        message = await service.outbox.ends.until_final(message, wait_s)
         return json_response(message.to_json(), 200 if message.state.final else 202)
     shown = message.to_json()
     if acceptance.created:

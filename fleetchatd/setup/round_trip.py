@@ -22,7 +22,6 @@ from fleetchatd.client.http import Client
 from fleetchatd.connectors import registry
 from fleetchatd.connectors.base import Closes, Connector
 from fleetchatd.connectors.guide import Finding
-from fleetchatd.delivery import mark, split
 from fleetchatd.errors import (
     FleetchatError,
     SendDeferred,
@@ -30,6 +29,7 @@ from fleetchatd.errors import (
     SetupError,
 )
 from fleetchatd.model import Batch, Draft, Message, rfc3339
+from fleetchatd.outbox.abilities import mark, split
 from fleetchatd.roster import Roster
 from fleetchatd.setup.checks.places import user_name
 from fleetchatd.setup.checks.running import find_daemon

@@ -10,7 +10,6 @@ from typing import Any
 import orjson
 
 from fleetchatd.connectors.base import Closes, Connector, Context, Marks
-from fleetchatd.delivery import split
 from fleetchatd.inbox import Inbox
 from fleetchatd.journal.sqlite import SqliteJournal
 from fleetchatd.model import (
@@ -23,6 +22,7 @@ from fleetchatd.model import (
     SendResult,
 )
 from fleetchatd.outbox import Outbox
+from fleetchatd.outbox.abilities import split
 from tests.contract.drivers import Driver
 from tests.harness.waiting import eventually
 

@@ -258,7 +258,7 @@ async def test_the_whole_way_out_leaves_every_message_delivered_in_order(
         (await stage.outbox.accept(Draft(str(number)), None, watched=True)).message
         for number in range(20)
     ]
-    ends = [await stage.outbox.until_final(message, 20) for message in taken]
+    ends = [await stage.outbox.ends.until_final(message, 20) for message in taken]
     assert [end.state for end in ends] == [State.DELIVERED] * 20
     seen = await driver.seen()
     assert [(message.text, message.id) for message in seen] == [

@@ -96,7 +96,7 @@ OUT: tuple[OutPoint, ...] = (
     ),
     OutPoint(
         "after the end is committed, nobody told",
-        Death("before", "fleetchatd.outbox:Outbox._told"),
+        Death("before", "fleetchatd.outbox.ends:Ends.tell"),
         True,
         True,
         in_room=1,

@@ -168,7 +168,7 @@ SAYINGS: tuple[Saying, ...] = (
     Saying(
         "daemon",
         "after the end is committed, nobody told",
-        Death("before", "fleetchatd.outbox:Outbox._told"),
+        Death("before", "fleetchatd.outbox.ends:Ends.tell"),
         seen=True,
         confirmed=True,
     ),

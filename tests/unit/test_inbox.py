@@ -114,7 +114,7 @@ def broken(target: str, batch: Batch) -> asyncio.Future[None]:
 async def test_our_own_message_seen_in_the_chat_is_its_confirmation(
     inbox: Inbox, office: Office, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("fleetchatd.delivery.ECHO_GRACE_S", 0.01)
+    monkeypatch.setattr("fleetchatd.outbox.delivery.ECHO_GRACE_S", 0.01)
     office.chat.gate.clear()
     message = await office.send("hello")
     await office.until("under way", lambda: office.chat.under_way)

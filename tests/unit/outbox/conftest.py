@@ -18,7 +18,7 @@ from tests.unit.journal.faulty import FaultyJournal
 def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pauses, "FIRST_S", 0.01)
     monkeypatch.setattr(pauses, "LONGEST_S", 0.05)
-    monkeypatch.setattr("fleetchatd.outbox.RESETTLE_S", 0.02)
+    monkeypatch.setattr("fleetchatd.outbox.ends.RESETTLE_S", 0.02)
 
 
 @pytest.fixture

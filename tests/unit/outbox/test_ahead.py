@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from fleetchatd.lane import AHEAD
 from fleetchatd.model import Message, State
+from fleetchatd.outbox.lane import AHEAD
 from tests.unit.chat import Chat, KnowingChat, Office
 from tests.unit.journal.conftest import Clock
 from tests.unit.journal.faulty import FaultyJournal
@@ -25,7 +25,7 @@ async def office(idle: Office) -> Office:
 @pytest.fixture
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """No answer is too slow."""
-    monkeypatch.setattr("fleetchatd.lane.SLOW_S", 60.0)
+    monkeypatch.setattr("fleetchatd.outbox.lane.SLOW_S", 60.0)
 
 
 async def flowing(office: Office, count: int) -> list[Message]:
@@ -91,7 +91,7 @@ async def test_nothing_is_begun_ahead_where_nobody_could_tell_later_what_was_sen
 async def test_what_was_begun_ahead_of_a_slow_answer_is_queued_again(
     office: Office, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("fleetchatd.lane.SLOW_S", 0.02)
+    monkeypatch.setattr("fleetchatd.outbox.lane.SLOW_S", 0.02)
     sent = await flowing(office, 5)
     for message in sent[2:]:
         found = await office.state(message, State.QUEUED)
@@ -147,7 +147,7 @@ async def test_what_was_begun_ahead_and_expires_meanwhile_is_not_sent(
 async def test_a_lane_that_was_cut_short_takes_nothing_back_from_the_next_one(
     office: Office, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("fleetchatd.lane.SLOW_S", 0.05)
+    monkeypatch.setattr("fleetchatd.outbox.lane.SLOW_S", 0.05)
     sent = await flowing(office, 4)
     await office.outbox.detach(0.0)
     office.chat.held["2"] = asyncio.Event()

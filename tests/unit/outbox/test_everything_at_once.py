@@ -7,10 +7,10 @@ import random
 
 import pytest
 
-from fleetchatd import lane as lane_module
 from fleetchatd.connectors import pauses
 from fleetchatd.errors import JournalError, SendAmbiguous, SendDeferred, SendError, SendRefused
 from fleetchatd.model import Message, OutboundPart, SendResult, State
+from fleetchatd.outbox import lane as lane_module
 from tests.unit.chat import KnowingChat, Office
 from tests.unit.journal.conftest import events
 from tests.unit.journal.faulty import FaultyJournal
@@ -65,7 +65,7 @@ def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pauses, "FIRST_S", 0.002)
     monkeypatch.setattr(pauses, "LONGEST_S", 0.01)
     monkeypatch.setattr(lane_module, "SLOW_S", 0.01)
-    monkeypatch.setattr("fleetchatd.outbox.RESETTLE_S", 0.005)
+    monkeypatch.setattr("fleetchatd.outbox.ends.RESETTLE_S", 0.005)
 
 
 class Story:
@@ -89,7 +89,7 @@ class Story:
         self.journal.fail("nothing", 0)
         for message in self.accepted:
             await self.office.final(message)
-        await self.office.outbox.until_settled()  # the disk knows an end before the loop does
+        await self.office.outbox.ends.until_settled()  # the disk knows an end before the loop does
 
     @property
     def journal(self) -> FaultyJournal:

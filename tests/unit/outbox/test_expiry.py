@@ -16,7 +16,7 @@ async def test_what_was_not_attempted_in_time_fails_as_expired(
     office.reach(False)
     message = await office.send("late", expires_s=5.0)
     clock.now += 6
-    office.spawn(office.outbox.expire())
+    office.spawn(office.outbox.expiry.run())
     done = await office.final(message)
     assert (done.state, done.error) == (State.FAILED, "expired")
     office.reach(True)
@@ -90,6 +90,6 @@ async def test_what_expires_in_doubt_and_belongs_to_another_connector_is_unknown
     await office.outbox.detach(0)
     office.attach(Chat(office.context, "another"))
     clock.now += 501
-    office.spawn(office.outbox.expire())
+    office.spawn(office.outbox.expiry.run())
     assert (await office.final(message)).state is State.UNKNOWN
     assert office.chat.tried == []

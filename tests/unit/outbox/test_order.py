@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 
 from fleetchatd.errors import SendAmbiguous, SendRefused
-from fleetchatd.lane import IN_HAND
 from fleetchatd.model import State
+from fleetchatd.outbox.lane import IN_HAND
 from tests.unit.chat import Office
 
 

@@ -114,7 +114,7 @@ async def test_a_client_that_goes_away_does_not_take_its_retry_back(office: Offi
 async def test_a_client_that_goes_away_does_not_take_its_cancel_back(office: Office) -> None:
     office.reach(False)
     message = await office.send("never")
-    waiting = office.meanwhile(office.outbox.until_final(message, 60))
+    waiting = office.meanwhile(office.outbox.ends.until_final(message, 60))
     await asyncio.sleep(0)
     asked = office.meanwhile(office.outbox.cancel(message.id))
     await asyncio.sleep(0)
@@ -125,7 +125,7 @@ async def test_a_client_that_goes_away_does_not_take_its_cancel_back(office: Off
 async def test_what_was_confirmed_in_the_chat_needs_no_answer(
     office: Office, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("fleetchatd.delivery.ECHO_GRACE_S", 0.01)
+    monkeypatch.setattr("fleetchatd.outbox.delivery.ECHO_GRACE_S", 0.01)
     message = await office.begun("hello")
     office.outbox.confirm(message.id, "$seen")
     done = await office.final(message)

@@ -14,9 +14,10 @@ import structlog
 
 from fleetchatd.connectors.base import Connector
 from fleetchatd.connectors.pauses import Pauses
-from fleetchatd.delivery import Delivery, Outbox, looks_up, mark
 from fleetchatd.errors import JournalError
 from fleetchatd.model import Message, State
+from fleetchatd.outbox.abilities import looks_up, mark
+from fleetchatd.outbox.delivery import Delivery, Outbox
 
 IN_HAND = 64
 """How many messages of a thread are held in memory; the others wait in the journal."""
@@ -83,7 +84,7 @@ class Lane:
         self._flowing = False
         while self._ahead:
             message = self._ahead.pop()
-            self._outbox.give_back(message, tried=False)
+            self._outbox.ends.give_back(message, tried=False)
             again = replace(
                 message, attempt=None, attempts=message.attempts - 1, state=State.QUEUED
             )
@@ -168,7 +169,7 @@ class Lane:
     async def _read_more(self) -> None:
         if self._again:  # what has ended would be read once more if that were not on disk
             self._again = False
-            await self._outbox.until_settled()
+            await self._outbox.ends.until_settled()
         try:
             found = self._outbox.journal.pending(
                 self._connector.target, self.thread_id, self._last_order, IN_HAND

@@ -1,8 +1,8 @@
-"""journal -> connector: who sends what, and who is told of its end.
+"""Who sends what: messages are taken in, and go to the lane of their thread.
 
-Each thread has a lane (lane.py) while it has something to send. What is accepted for a thread
-without one, while the connector is ready, has its intent written in the same commit as the
-message itself, so that a quiet chat costs one commit and not two.
+Each thread has a lane while it has something to send. What is accepted for a thread without one,
+while the connector is ready, has its intent written in the same commit as the message itself, so
+that a quiet chat costs one commit and not two.
 """
 
 from __future__ import annotations
@@ -13,25 +13,18 @@ from collections import Counter
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-import structlog
-
 from fleetchatd.connectors.base import Connector
 from fleetchatd.connectors.pauses import Pauses
-from fleetchatd.delivery import Delivery, mark, split
-from fleetchatd.errors import JournalError
 from fleetchatd.journal.base import Acceptance, Journal
-from fleetchatd.lane import Lane
-from fleetchatd.model import Draft, Message, State
+from fleetchatd.model import Draft, Message
+from fleetchatd.outbox.abilities import mark, split
+from fleetchatd.outbox.delivery import Delivery
+from fleetchatd.outbox.ends import Ends
+from fleetchatd.outbox.expiry import Expiry
+from fleetchatd.outbox.lane import Lane
 
 AT_ONCE = 8
 """How many threads send at the same time."""
-
-RESETTLE_S = 2.0
-"""How soon the end of a message is written again when the journal could not, in seconds."""
-
-_NOBODY_KNOWS = "expired, and only the connector of then could tell whether an attempt arrived"
-
-log = structlog.get_logger("fleetchatd.outbox")
 
 
 class Outbox:
@@ -56,6 +49,10 @@ class Outbox:
         self.under_way: dict[str, Delivery] = {}
         self.slots = asyncio.Semaphore(AT_ONCE)
         self.counts: Counter[str] = Counter()
+        self.ends = Ends(
+            journal, self.counts, kind=lambda: self._kind, stopping=lambda: self.stopping
+        )
+        self.expiry = Expiry(self)
         self._spawn = spawn
         self._connector: Connector | None = None
         self._pauses = Pauses()
@@ -63,12 +60,6 @@ class Outbox:
         self._tasks: dict[Lane, asyncio.Task[None]] = {}
         self._accepting: Counter[str | None] = Counter()
         self._sendable = asyncio.Event()
-        self._waiters: dict[str, list[asyncio.Future[Message | None]]] = {}
-        self._nobody_waits = False
-        self._unsettled = 0
-        self._all_settled = asyncio.Event()
-        self._all_settled.set()
-        self._expiry_moved = asyncio.Event()
 
     # -- taking in ------------------------------------------------------------------------------
 
@@ -78,7 +69,7 @@ class Outbox:
         Args:
             draft: what to send.
             key: the Idempotency-Key, if the client gave one.
-            watched: whether `until_final` will be called with it.
+            watched: whether `ends.until_final` will be called with it.
 
         Raises:
             JournalError: it was not taken in.
@@ -92,7 +83,7 @@ class Outbox:
         if quiet and self._sendable.is_set():
             attempt = mark(connector)
             lane = self._lanes[thread_id] = self._lane(connector, thread_id)
-            self._wait_for_one()
+            self.ends.wait_for_one()
         self._accepting[thread_id] += 1
 
         def done(acceptance: Acceptance | None, error: Exception | None) -> None:
@@ -103,7 +94,7 @@ class Outbox:
                 self._taken_in(acceptance.message, lane, watched=watched)
             if lane is not None:
                 self._run(lane)
-                self._one_written()
+                self.ends.one_written()
             if accepted.done():
                 return
             if acceptance is not None:
@@ -124,13 +115,13 @@ class Outbox:
     def _taken_in(self, message: Message, reserved: Lane | None, *, watched: bool) -> None:
         self.counts["accepted"] += 1
         if watched:
-            self._waiters.setdefault(message.id, [])
+            self.ends.watch(message)
         if message.expires_at is not None:
-            self._expiry_moved.set()
+            self.expiry.moved()
         if reserved is None:
             self._offer(message)
         elif self.stopping:
-            self.give_back(message, tried=False)
+            self.ends.give_back(message, tried=False)
         else:
             reserved.start_with(message)
 
@@ -151,35 +142,6 @@ class Outbox:
 
     # -- what clients ask for -------------------------------------------------------------------
 
-    async def until_final(self, message: Message, timeout_s: float) -> Message:
-        """The message once it is final, or as it stands after `timeout_s` seconds."""
-        present = self.journal.message(message.id) or message
-        if present.state.final or self._nobody_waits:
-            self._waiters.pop(message.id, None)
-            return present
-        waiter: asyncio.Future[Message | None] = asyncio.get_running_loop().create_future()
-        waiters = self._waiters.setdefault(message.id, [])
-        waiters.append(waiter)
-        try:
-            async with asyncio.timeout(timeout_s):
-                final = await waiter
-        except TimeoutError:
-            final = None
-        finally:
-            if waiter in waiters:
-                waiters.remove(waiter)
-            if not waiters:
-                self._waiters.pop(message.id, None)
-        return final or self.journal.message(message.id) or message
-
-    def stop_waiting(self) -> None:
-        """Let everybody who waits for an end, now or later, go with what is known."""
-        self._nobody_waits = True
-        for waiters in self._waiters.values():
-            for waiter in waiters:
-                if not waiter.done():
-                    waiter.set_result(None)
-
     async def cancel(self, message_id: str) -> Message | None:
         """Fail a message that is still queued; None if it is not.
 
@@ -190,7 +152,7 @@ class Outbox:
         if message is not None and (lane := self._lanes.get(message.draft.thread_id)):
             lane.take_back()  # it may have been begun, and not sent
         written = self.journal.cancel(message_id, self._kind)
-        written.add_done_callback(_then(self._told))
+        written.add_done_callback(_then(self.ends.tell))
         return await asyncio.shield(written)  # a client that goes away takes nothing back
 
     async def retry(self, message_id: str) -> Message | None:
@@ -240,7 +202,7 @@ class Outbox:
                 task.cancel()
             await asyncio.wait(tasks.values())
         self._lanes.clear()
-        await self.until_settled()
+        await self.ends.until_settled()
 
     def health_changed(self) -> None:
         """Look at the connector's health again: may it be tried?"""
@@ -279,107 +241,14 @@ class Outbox:
             if self._lanes.get(lane.thread_id) is lane:
                 del self._lanes[lane.thread_id]
 
-    # -- the end of a message ---------------------------------------------------------------
+    @property
+    def target(self) -> str | None:
+        """That of the connector in charge; None without one."""
+        return None if self._connector is None else self._connector.target
 
     @property
     def _kind(self) -> str:
         return "" if self._connector is None else self._connector.kind
-
-    def settle(self, message: Message, state: State, error: str | None, *, lazy: bool) -> None:
-        """Bring a message to its end, and write that again until it is on disk."""
-        self._wait_for_one()
-
-        def done(settled: Message | None, failure: Exception | None) -> None:
-            if failure is not None and not self.stopping:
-                asyncio.get_running_loop().call_later(RESETTLE_S, write, False)
-                return
-            self._one_written()
-            if settled is not None:
-                self._told(settled)
-
-        def write(lazily: bool) -> None:
-            self.journal.settle(message, state, error, self._kind, lazy=lazily, done=done)
-
-        write(lazy and message.id not in self._waiters)
-
-    def give_back(self, message: Message, *, tried: bool = True) -> None:
-        """Note that nothing was sent since a message's intent was written.
-
-        If that cannot be written, the message stays `sending`, which is the safe side.
-        """
-        self._wait_for_one()
-
-        def done(written: asyncio.Future[None]) -> None:
-            if not written.cancelled():
-                written.exception()
-            self._one_written()
-
-        self.journal.requeue(message, tried=tried).add_done_callback(done)
-
-    def _wait_for_one(self) -> None:
-        self._unsettled += 1
-        self._all_settled.clear()
-
-    def _one_written(self) -> None:
-        self._unsettled -= 1
-        if not self._unsettled:
-            self._all_settled.set()
-
-    async def until_settled(self) -> None:
-        """Wait until what was noted so far is on disk."""
-        await self._all_settled.wait()
-
-    def _told(self, message: Message) -> None:
-        """Tell whoever waits, the log and the counters."""
-        self.counts[message.state.value] += 1
-        report = log.info if message.state is State.DELIVERED else log.warning
-        report(
-            f"message {message.state.value}",
-            fleetchat_message_id=message.id,
-            fleetchat_connector=self._kind or None,
-            fleetchat_thread_id=message.draft.thread_id,
-            fleetchat_state=message.state.value,
-            fleetchat_attempts=message.attempts,
-            fleetchat_remote_id=message.remote_id,
-            error=message.error,
-        )
-        for waiter in self._waiters.pop(message.id, ()):
-            if not waiter.done():
-                waiter.set_result(message)
-
-    # -- expiry -----------------------------------------------------------------------------
-
-    async def expire(self) -> None:
-        """End messages whose time is over, until cancelled."""
-        while True:
-            try:
-                await self._expire_next()
-            except JournalError as error:
-                log.error("cannot see what expires; trying again", reason=str(error))
-                await asyncio.sleep(RESETTLE_S)
-
-    async def _expire_next(self) -> None:
-        self._expiry_moved.clear()
-        when = self.journal.next_expiry()
-        try:
-            wait_s = None if when is None else max(0.0, when - self.clock())
-            async with asyncio.timeout(wait_s):
-                await self._expiry_moved.wait()
-        except TimeoutError:
-            await self._expire_due()
-
-    async def _expire_due(self) -> None:
-        due = self.journal.expired(self.clock(), 100)
-        for message in due:
-            delivery = self.under_way.get(message.next_part(None).transaction_id)
-            if message.attempt is None and (delivery is None or not delivery.attempting):
-                self.settle(message, State.FAILED, "expired", lazy=False)
-            elif self._connector is not None and message.target != self._connector.target:
-                self.settle(message, State.UNKNOWN, _NOBODY_KNOWS, lazy=False)
-            # What was attempted here is resolved by its lane, which may know more of it.
-        await self.until_settled()
-        if due:
-            await asyncio.sleep(1.0)  # those left to their lanes come up again
 
 
 def _then(tell: Callable[[Message], None]) -> Callable[[asyncio.Future[Message | None]], None]:

@@ -11,14 +11,13 @@ between the two leaves a message `sending`, and the next process knows that it m
 from __future__ import annotations
 
 import asyncio
-import functools
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Protocol, cast
 
 import structlog
 
-from fleetchatd.connectors.base import Connector, LooksUp, Marks, Splits
+from fleetchatd.connectors.base import Connector, LooksUp
 from fleetchatd.connectors.pauses import Pauses
 from fleetchatd.errors import (
     JournalError,
@@ -29,7 +28,9 @@ from fleetchatd.errors import (
     SendUnknown,
 )
 from fleetchatd.journal.base import Journal
-from fleetchatd.model import Draft, Message, OutboundPart, SendResult, State
+from fleetchatd.model import Message, OutboundPart, SendResult, State
+from fleetchatd.outbox.abilities import looks_up, mark, split
+from fleetchatd.outbox.ends import Ends
 
 ECHO_GRACE_S = 2.0
 """How long an answer may come after the message was seen in the room, in seconds."""
@@ -45,41 +46,10 @@ class Outbox(Protocol):
     stopping: bool
     under_way: dict[str, Delivery]
     slots: asyncio.Semaphore
+    ends: Ends
 
     async def until_sendable(self) -> None:
         """Wait until the connector may be tried."""
-
-    def settle(self, message: Message, state: State, error: str | None, *, lazy: bool) -> None:
-        """Bring a message to its end."""
-
-    def give_back(self, message: Message, *, tried: bool) -> None:
-        """Note that nothing was sent since the intent was written."""
-
-    async def until_settled(self) -> None:
-        """Wait until the ends noted so far are on disk."""
-
-
-@functools.cache
-def _has(connector: type[Connector], ability: type) -> bool:
-    """Whether a kind of connector has an optional protocol; asking that anew each time is slow."""
-    return issubclass(connector, ability)
-
-
-def split(connector: Connector, draft: Draft) -> tuple[str, ...]:
-    """The parts that a draft goes out in."""
-    if _has(type(connector), Splits):
-        return cast("Splits", connector).split(draft.text, draft.format)
-    return (draft.text,)
-
-
-def mark(connector: Connector) -> str:
-    """What must be remembered before an attempt."""
-    return cast("Marks", connector).mark() if _has(type(connector), Marks) else ""
-
-
-def looks_up(connector: Connector) -> bool:
-    """Whether it can tell later if an attempt arrived."""
-    return _has(type(connector), LooksUp)
 
 
 class Delivery:
@@ -141,7 +111,7 @@ class Delivery:
                 return
             message, earlier, begun = after, None, False
             if len(message.remote_ids) == len(message.parts):
-                self._outbox.settle(message, State.DELIVERED, None, lazy=True)
+                self._outbox.ends.settle(message, State.DELIVERED, None, lazy=True)
                 return
             await self._until_written(message)
 
@@ -162,7 +132,7 @@ class Delivery:
         """Send one part, however often that takes; None if it is not to be sent any more."""
         if begun and self._is_over(message):
             self.attempting = False
-            self._outbox.settle(message, State.FAILED, "expired", lazy=False)
+            self._outbox.ends.settle(message, State.FAILED, "expired", lazy=False)
             return None
         while True:
             if not begun:
@@ -180,10 +150,10 @@ class Delivery:
             try:
                 result = await self._send(message, part)
             except SendRefused as refusal:
-                self._outbox.settle(message, State.FAILED, str(refusal), lazy=False)
+                self._outbox.ends.settle(message, State.FAILED, str(refusal), lazy=False)
                 return None
             except SendUnknown as doubt:
-                self._outbox.settle(message, State.UNKNOWN, str(doubt), lazy=False)
+                self._outbox.ends.settle(message, State.UNKNOWN, str(doubt), lazy=False)
                 return None
             except SendDeferred as deferral:
                 message = self._give_back(message, part)
@@ -268,7 +238,7 @@ class Delivery:
         """Note that the attempt sent nothing; what an earlier one did stays open."""
         if part.earlier_attempt is not None:
             return message
-        self._outbox.give_back(message, tried=True)
+        self._outbox.ends.give_back(message, tried=True)
         return replace(message, attempt=None, state=State.QUEUED)
 
     async def _pause(
@@ -297,7 +267,7 @@ class Delivery:
     async def _resolve_expired(self, message: Message, part: OutboundPart) -> None:
         """Find out what an attempt before the expiry did; it is not repeated."""
         if part.earlier_attempt is None:
-            self._outbox.settle(message, State.FAILED, "expired", lazy=False)
+            self._outbox.ends.settle(message, State.FAILED, "expired", lazy=False)
             return
         result = None
         if looks_up(self._connector):
@@ -305,16 +275,16 @@ class Delivery:
                 result = await cast("LooksUp", self._connector).look_up(part)
             except Exception as doubt:  # whatever a connector stumbles over
                 reason = f"expired, and whether an attempt before that arrived is unknown: {doubt}"
-                self._outbox.settle(message, State.UNKNOWN, reason, lazy=False)
+                self._outbox.ends.settle(message, State.UNKNOWN, reason, lazy=False)
                 return
             if result is None:
-                self._outbox.settle(message, State.FAILED, "expired", lazy=False)
+                self._outbox.ends.settle(message, State.FAILED, "expired", lazy=False)
                 return
         if result is None:
             reason = "expired, and whether an attempt before that arrived is unknown"
-            self._outbox.settle(message, State.UNKNOWN, reason, lazy=False)
+            self._outbox.ends.settle(message, State.UNKNOWN, reason, lazy=False)
             return
         message = message.with_remote_id(result.remote_id)
         whole = len(message.remote_ids) == len(message.parts)
         state, error = (State.DELIVERED, None) if whole else (State.FAILED, "expired")
-        self._outbox.settle(message, state, error, lazy=False)
+        self._outbox.ends.settle(message, state, error, lazy=False)
