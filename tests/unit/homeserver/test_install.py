@@ -95,7 +95,7 @@ def test_a_python_that_is_named_must_have_synapse(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv(install.PYTHON_VARIABLE, sys.executable)
     with pytest.raises(FleetchatError, match=r"cannot run Synapse with .*; name a Python"):
         install.synapse_python(None, print)
-    with pytest.raises(FleetchatError, match="with .*: No such file or directory; name a Python"):
+    with pytest.raises(FleetchatError, match=r"with .*: No such file or directory; name a Python"):
         install.synapse_python("/nowhere/python", print)
 
 
