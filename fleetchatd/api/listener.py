@@ -63,7 +63,10 @@ def bind(path: str, group: str | None = None) -> socket.socket:
     except LookupError:
         listener.close()
         unbind(path)
-        raise _cannot(path, f"there is no group {group}") from None
+        raise FleetchatError(
+            f"cannot make the socket {path} for the group {group}: there is no such group; make it, "
+            "or name another with --socket-group"
+        ) from None
     except OSError as error:
         listener.close()
         raise _cannot(path, error.strerror or str(error)) from error

@@ -18,15 +18,16 @@ def connect(candidates: list[str]) -> socket.socket:
         NoDaemonError: none does; its text names each with the reason.
     """
     refusals = []
+    remedy = "start it, or name its socket with --socket"
     for path in candidates:
         try:
             return _connect_to(path)
         except OSError as error:
             refusals.append(f"{path} ({error.strerror or error})")
+            if isinstance(error, PermissionError):  # there is one, then
+                remedy = "become its user or one of its group, or name another socket with --socket"
     tried = ", ".join(refusals)
-    raise NoDaemonError(
-        f"cannot reach fleetchatd: tried {tried}; start it, or name its socket with --socket"
-    )
+    raise NoDaemonError(f"cannot reach fleetchatd: tried {tried}; {remedy}")
 
 
 def _connect_to(path: str) -> socket.socket:

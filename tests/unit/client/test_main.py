@@ -168,7 +168,7 @@ def test_a_socket_that_may_not_be_opened_is_exit_69_and_says_so(
     monkeypatch.setattr(socket.socket, "connect", refuse)
     result = run("send", "hi")
     assert result.code == 69
-    assert f"{daemon.path} (Permission denied)" in result.err
+    assert f"{daemon.path} (Permission denied); become its user or one of its group" in result.err
 
 
 def test_a_path_too_long_for_a_socket_is_exit_69(run: Run) -> None:
