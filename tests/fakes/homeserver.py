@@ -16,20 +16,18 @@ import asyncio
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from typing import Any, Self
 
 from aiohttp import web
 
 from tests.fakes import routes
-from tests.fakes.calls import Answer, Call, ConnectionDropped, cut
-from tests.fakes.faults import Action, Fault, Hold
+from tests.fakes.calls import Answer, Call
 from tests.fakes.profiles import SYNAPSE, Profile
 from tests.fakes.room import SERVER_NAME, FakeRoom, Refusal
+from tests.fakes.scripted import Scripted
 from tests.fakes.world import Login, World
 from tests.harness.human import Account, Human
 from tests.harness.ports import Port
-from tests.harness.waiting import eventually
 
 _LARGEST_BODY_BYTES = 16 << 20
 
@@ -66,25 +64,22 @@ class FakeMatrixRoom:
         return self.room.texts(self.bot.user_id)
 
 
-class FakeHomeserver:
+class FakeHomeserver(Scripted):
     """One scripted homeserver. Stopped and started again it is the same one, on the same port.
 
     Attributes:
         world: all that it knows; may be changed at any time from the same event loop.
-        calls: every request it ever got, in order.
         well_known: what `/.well-known/matrix/client` answers; None for 404.
     """
 
     server_name = SERVER_NAME
 
     def __init__(self, profile: Profile = SYNAPSE) -> None:
+        super().__init__()
         self.profile = profile
         self.world = World(self._happened)
-        self.calls: list[Call] = []
         self.well_known: object = None
-        self._faults: list[Fault] = []
         self._changed = asyncio.Event()
-        self._runner: web.AppRunner | None = None
         self._port = Port()
 
     async def __aenter__(self) -> Self:
@@ -100,21 +95,8 @@ class FakeHomeserver:
         return self._port.base_url
 
     async def start(self) -> None:
-        app = web.Application(client_max_size=_LARGEST_BODY_BYTES)
-        app.router.add_route("*", "/{any:.*}", self._serve)
-        self._runner = web.AppRunner(
-            app, access_log=None, handler_cancellation=True, shutdown_timeout=0.1
-        )
-        await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", self._port.number, reuse_address=True)
-        await site.start()
+        await self._listen(web.Application(client_max_size=_LARGEST_BODY_BYTES), self._port.number)
         self.well_known = self.well_known or {"m.homeserver": {"base_url": self.base_url}}
-
-    async def stop(self) -> None:
-        """Stop listening and drop every connection; the world stays."""
-        if self._runner is not None:
-            await self._runner.cleanup()
-            self._runner = None
 
     # People and rooms
 
@@ -176,51 +158,6 @@ class FakeHomeserver:
         """As every server does after a while (Synapse: 24 hours)."""
         self.world.transactions.clear()
 
-    # Faults
-
-    def fail(
-        self, method: str, path: str, action: Action, *, nth: int = 1, times: int | None = 1
-    ) -> Fault:
-        """Have `action` for the `nth` matching request from now on and those after it.
-
-        Args:
-            path: a glob over the decoded path, such as `*/send/*`.
-            times: for so many requests; None for all.
-        """
-        fault = Fault(method, path, action, nth, times)
-        self._faults.append(fault)
-        return fault
-
-    def hold(self, method: str, path: str, *, answered: bool = False, nth: int = 1) -> Hold:
-        """Hold matching requests, before they are processed or (`answered`) after it."""
-        hold = Hold()
-        self.fail(method, path, hold.after if answered else hold.before, nth=nth, times=None)
-        return hold
-
-    def mend(self) -> None:
-        """Forget all faults."""
-        self._faults.clear()
-
-    # What was asked
-
-    def calls_to(self, method: str, path: str) -> list[Call]:
-        """The requests so far that match two globs, of the method and of the path."""
-        return [
-            call for call in self.calls if call.method == method and fnmatchcase(call.path, path)
-        ]
-
-    async def called(
-        self, method: str, path: str, count: int = 1, timeout_s: float = 20.0
-    ) -> list[Call]:
-        """Wait until at least `count` such requests have come; return them."""
-
-        async def probe() -> list[Call] | None:
-            found = self.calls_to(method, path)
-            return found if len(found) >= count else None
-
-        what = f"{count} times {method} {path}"
-        return await eventually(what, probe, timeout_s=timeout_s, pause_s=0.01)
-
     # Serving
 
     def _happened(self) -> None:
@@ -231,24 +168,6 @@ class FakeHomeserver:
         with suppress(TimeoutError):
             async with asyncio.timeout(timeout_s):
                 await self._changed.wait()
-
-    async def _serve(self, request: web.Request) -> web.StreamResponse:
-        call = await Call.read(request)
-        self.calls.append(call)
-        fault = self._fault_for(call)
-        try:
-            answer = await (
-                fault.action(call, lambda: self._answer(call)) if fault else self._answer(call)
-            )
-        except ConnectionDropped as dropped:
-            return await cut(request, dropped.partial)
-        call.status = answer.status
-        return web.Response(status=answer.status, body=answer.body, headers=answer.headers)
-
-    def _fault_for(self, call: Call) -> Fault | None:
-        """The first fault that takes the request; each one that matches counts it."""
-        taking = [fault for fault in self._faults if fault.takes(call)]
-        return taking[0] if taking else None
 
     async def _answer(self, call: Call) -> Answer:
         try:

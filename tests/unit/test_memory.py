@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from fleetchatd.connectors.base import Context
 from fleetchatd.connectors.memory import MemoryConnector
 from fleetchatd.errors import SendAmbiguous, SendDeferred
-from fleetchatd.model import Batch, Draft, Event, Message, MessageEvent, OutboundPart, Secret
+from fleetchatd.model import Batch, Draft, Event, Message, MessageEvent, OutboundPart
+from tests.unit.chat import context
 
 
 class ListInbox:
@@ -45,23 +45,6 @@ class ListInbox:
             while not condition():
                 self._changed.clear()
                 await self._changed.wait()
-
-
-def context(tmp_path: Path, changed: Callable[[], None] = lambda: None) -> Context:
-    def no_secret(name: str) -> Secret:
-        raise AssertionError(name)
-
-    def no_store(name: str, secret: Secret) -> None:
-        raise AssertionError(name)
-
-    return Context(
-        orchestrator="mos",
-        host="alpha",
-        state_dir=tmp_path,
-        secret=no_secret,
-        store_secret=no_store,
-        health_changed=changed,
-    )
 
 
 @pytest.fixture
