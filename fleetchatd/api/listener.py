@@ -64,8 +64,8 @@ def bind(path: str, group: str | None = None) -> socket.socket:
         listener.close()
         unbind(path)
         raise FleetchatError(
-            f"cannot make the socket {path} for the group {group}: there is no such group; make it, "
-            "or name another with --socket-group"
+            f"cannot make the socket {path} for the group {group}: there is no such group; make "
+            "it, or name another with --socket-group"
         ) from None
     except OSError as error:
         listener.close()
