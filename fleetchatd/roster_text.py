@@ -15,9 +15,9 @@ import yaml
 
 Path = tuple[str | int, ...]
 
-LARGEST_BYTES = 512 * 1024
+LARGEST_BYTES = 2 * 1024 * 1024
 DEEPEST = 32
-MOST_VALUES = 100_000
+MOST_VALUES = 200_000
 """Values a roster may have once its aliases are resolved: far above any fleet, far below a bomb."""
 
 _TAG = "tag:yaml.org,2002:"

@@ -108,6 +108,16 @@ def test_only_what_a_connector_gets_makes_a_new_one_necessary() -> None:
         assert not base.same_connector_as(dataclasses.replace(base, **change))
 
 
+def test_a_roster_of_a_megabyte_loads() -> None:
+    hint = "h" * 400
+    agents = [
+        f"  - {{name: a{number}, runtime: x, model_hint: {hint}}}\n" for number in range(2500)
+    ]
+    raw = ("version: 1\ntransport: tmux\nagents:\n" + "".join(agents)).encode()
+    assert len(raw) > 1_000_000
+    assert len(parse_roster(raw, "roster.yaml").agents) == 2500
+
+
 def test_a_roster_that_cannot_be_opened_is_a_roster_error(tmp_path: Path) -> None:
     for path in (tmp_path / "none.yaml", tmp_path, "a\0b"):
         with pytest.raises(RosterError, match=r"cannot read the roster: .+ \(.+ with --roster\)$"):
