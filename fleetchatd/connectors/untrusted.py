@@ -2,14 +2,32 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
+import orjson
+
 _NOTHING: Mapping[Any, Any] = MappingProxyType({})
 # What moves a terminal's cursor, breaks a line or turns the direction of what follows.
 _CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+
+
+def json_of(raw: bytes | str) -> Any:
+    """What JSON says; also where it has half a surrogate pair, for which `text_of` is.
+
+    Raises:
+        ValueError: it is none.
+    """
+    try:
+        return orjson.loads(raw)
+    except orjson.JSONDecodeError:  # which refuses such a half, and with it all around it
+        try:
+            return json.loads(raw)
+        except RecursionError:
+            raise ValueError("nested too deeply") from None
 
 
 def text_of(value: object) -> str:

@@ -16,14 +16,13 @@ from dataclasses import dataclass
 from typing import Any, Self, cast
 
 import aiohttp
-import discord
-import orjson
+import discord.utils
 from discord.http import Route
 
 from fleetchatd.connectors.discord.raw import id_of
 from fleetchatd.connectors.discord.settings import SCHEMA
 from fleetchatd.connectors.network import proxy_for, why
-from fleetchatd.connectors.untrusted import clause, mapping_of, one_line, text_of
+from fleetchatd.connectors.untrusted import clause, json_of, mapping_of, one_line, text_of
 from fleetchatd.logs import without_secrets
 
 REQUEST_TIMEOUT_S = 30.0
@@ -55,6 +54,9 @@ _answers: ContextVar[list[int]] = ContextVar("_answers")
 # It warns of every pause it makes and of voice libraries that are missing; what matters of that
 # comes as an error, and is reported by us.
 logging.getLogger("discord").setLevel(logging.ERROR)
+
+# Its own way to read JSON would be stuck for ever at a message that holds half a surrogate pair.
+discord.utils._from_json = json_of  # type: ignore[assignment] # it has text, never a view
 
 
 class RestError(Exception):
@@ -226,8 +228,8 @@ def _parsed(answer: Any) -> Any:
     if not isinstance(answer, str):
         return answer
     try:
-        return orjson.loads(answer) if answer else None
-    except orjson.JSONDecodeError:
+        return json_of(answer) if answer else None
+    except ValueError:
         return answer
 
 

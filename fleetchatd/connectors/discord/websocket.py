@@ -6,13 +6,13 @@ It is discord.py's, with an ear for what that does not tell.
 from __future__ import annotations
 
 import asyncio
+import json
 import random
 from collections.abc import Mapping
 from contextvars import ContextVar
 from typing import Any, NamedTuple, Protocol
 
 import aiohttp
-import orjson
 from discord import Client, ConnectionClosed
 from discord.gateway import DiscordWebSocket, ReconnectWebSocket
 from yarl import URL
@@ -20,7 +20,7 @@ from yarl import URL
 from fleetchatd.connectors.discord.budget import Spent
 from fleetchatd.connectors.discord.rest import Refused, Unreachable
 from fleetchatd.connectors.network import why
-from fleetchatd.connectors.untrusted import mapping_of
+from fleetchatd.connectors.untrusted import json_of, mapping_of
 
 INVALID_PAUSE_S = (1.0, 5.0)
 """How long to wait after an invalid session, at random ("Resuming")."""
@@ -98,7 +98,7 @@ class Socket(DiscordWebSocket):
 
     def log_receive(self, data: Any, /) -> None:
         """See every frame, as text, before the library does."""
-        frame = mapping_of(orjson.loads(data))
+        frame = mapping_of(json_of(data))
         if frame.get("op") == self.HELLO:
             self._unanswered = True  # the library answers with its first heartbeat at once
         elif frame.get("op") == self.HEARTBEAT_ACK:
@@ -188,5 +188,7 @@ def ending_of(error: Exception) -> Ending:
             return Ending(f"cannot reach Discord: {error}")
         case TimeoutError():
             return Ending(SILENT)
+        case json.JSONDecodeError():
+            return Ending("the gateway sent what is no JSON")
         case _:
             return Ending(f"cannot keep up the connection to the gateway: {why(error)}")

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ import orjson
 from yarl import URL
 
 from fleetchatd.connectors.network import proxy_for, why
-from fleetchatd.connectors.untrusted import clause, text_of
+from fleetchatd.connectors.untrusted import clause, json_of, text_of
 from fleetchatd.logs import without_secrets
 
 REQUEST_TIMEOUT_S = 30.0
@@ -257,22 +256,14 @@ async def _read(response: aiohttp.ClientResponse) -> bytes:
 
 def _parsed(response: aiohttp.ClientResponse, raw: bytes) -> dict[str, Any]:
     try:
-        found = orjson.loads(raw)
-    except orjson.JSONDecodeError:
-        found = _with_surrogates(raw)
+        found = json_of(raw)
+    except ValueError:
+        found = None
     if response.status == 200 and isinstance(found, dict):
         return found
     if not isinstance(found, dict):
         raise Refused(response.status, "", "and no JSON object")
     raise _refusal(response, found)
-
-
-def _with_surrogates(raw: bytes) -> Any:
-    """JSON that orjson refuses, for lone surrogates (events.py replaces them)."""
-    try:
-        return json.loads(raw)
-    except (ValueError, RecursionError):
-        return None
 
 
 def _refusal(response: aiohttp.ClientResponse, found: dict[str, Any]) -> Refused:

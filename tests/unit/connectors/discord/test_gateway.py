@@ -178,6 +178,23 @@ async def test_a_receiver_that_begins_again_resumes_where_it_had_handed_over(
     assert len(fleet.server.gateway.identifies) == 1
 
 
+async def test_what_is_no_json_is_called_that(fleet: FakeDiscordChannel, tmp_path: Path) -> None:
+    async with wire(fleet, tmp_path).receiving() as wired:
+        fleet.server.gateway.garble("<html>")
+        why = "the gateway sent what is no JSON"
+        await wired.until(lambda: any(health.detail == why for health in wired.told))
+
+
+async def test_half_a_surrogate_pair_breaks_no_connection(
+    fleet: FakeDiscordChannel, tmp_path: Path
+) -> None:
+    async with wire(fleet, tmp_path).receiving() as wired:
+        fleet.human.say("half \ud800")
+        fleet.human.say("whole")
+        await wired.until_said("half \ufffd", "whole")
+    assert len(fleet.server.gateway.identifies) == 1
+
+
 GARBAGE = (
     *("", "[", "null", "7", "[]", "{}", '{"op": "x"}', '{"op": 10, "d": {}}', '{"op": 9}'),
     *('{"op": 0, "t": 5, "s": "x", "d": []}', '{"op": 0, "t": "RESUMED", "s": 3, "d": null}'),

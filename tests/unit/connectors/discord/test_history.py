@@ -38,6 +38,15 @@ async def test_what_is_missed_comes_in_order_over_many_pages(
         await again.until_said(*said)
 
 
+async def test_half_a_surrogate_pair_does_not_keep_out_what_is_behind_it(
+    fleet: FakeDiscordChannel, tmp_path: Path, contacted: Journalled
+) -> None:
+    fleet.human.say("half \ud800")
+    fleet.human.say("whole")
+    async with wire(fleet, tmp_path, contacted).receiving() as again:
+        await again.until_said("half \ufffd", "whole")
+
+
 async def test_what_comes_while_the_history_is_read_waits_and_is_told_once(
     fleet: FakeDiscordChannel, tmp_path: Path, contacted: Journalled
 ) -> None:
