@@ -133,6 +133,30 @@ async def test_where_the_session_is_gone_nothing_goes_to_one_with_a_similar_name
     assert (await similar.capture()).strip() == ""
 
 
+@pytest.mark.parametrize(
+    "ending", [("rename-session", "elsewhere"), ("kill-session",)], ids=["renamed", "killed"]
+)
+async def test_a_session_that_takes_the_name_at_the_same_moment_is_listened_to(
+    make_fleet: MakeFleet, tmux: Tmux, ending: tuple[str, ...]
+) -> None:
+    await tmux.session("other", "cat")
+    await tmux.run("set-option", "-g", "detach-on-destroy", "off")
+    fleet = make_fleet()
+    await fleet.start()
+    before = fleet.pane.id
+    command, *name = ending
+    anew = ("new-session", "-d", "-s", SESSION, *fleet.console)
+    await tmux.run(command, "-t", f"={SESSION}:", *name, ";", *anew)
+
+    async def there() -> bool:
+        await fleet.ready()
+        return fleet.pane.id != before and await fleet.badge() is not None
+
+    await eventually("the new console", there)
+    await fleet.enter("from the new console")
+    await fleet.heard("from the new console")
+
+
 async def test_the_console_s_neighbour_panes_get_nothing(make_fleet: MakeFleet, tmux: Tmux) -> None:
     fleet = make_fleet()
     await fleet.start()

@@ -84,7 +84,13 @@ class Watch:
         self._looked = asyncio.get_running_loop().time()
         # Without the colon tmux would take a session with a longer name where this one is gone.
         target = quoted(f"={self._session}:")
-        lines = await self.client.run(f"list-panes -s -t {target} -F {quoted(panes.FORMAT)}")
+        attached, meant, *lines = await self.client.run(
+            "display-message -p '#{session_id}' ;"
+            f" display-message -p -t {target} '#{{session_id}}' ;"
+            f" list-panes -s -t {target} -F {quoted(panes.FORMAT)}"
+        )
+        if attached != meant:  # ours was renamed or has ended, and another has its name by now
+            raise NoServerError("another session has taken its name")
         found = panes.parse_all(lines)
         pane = panes.choose(found, self._before)
         if pane is None:
