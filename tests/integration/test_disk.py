@@ -43,6 +43,22 @@ class SmallDisk:
                 except OSError:
                     continue
 
+    async def fill_up(self) -> tuple[list[str], ApiError]:
+        """Fill the disk once the daemon receives, and send until it says that it has no room.
+
+        Returns:
+            What it took in meanwhile, as the log holds on to room that it has, and what it said.
+        """
+        await receiving(self.daemon)
+        self.fill()
+        taken: list[str] = []
+        while len(taken) < 5000:
+            try:
+                taken.append((await self.daemon.api.send("x" * 500))["id"])
+            except ApiError as error:
+                return taken, error
+        raise AssertionError("the disk never got full")
+
     def make_room(self) -> None:
         self._ballast.unlink()
 
@@ -66,28 +82,12 @@ async def receiving(daemon: Daemon) -> None:
     await daemon.api.wait_health(lambda health: health["connector"]["receiving"])
 
 
-async def until_full(daemon: Daemon) -> tuple[list[str], ApiError]:
-    """Send until the daemon says that it has no room; what it took in, and what it said then.
-
-    The log holds on to room that it has, so the first messages may still fit.
-    """
-    taken: list[str] = []
-    while len(taken) < 5000:
-        try:
-            taken.append((await daemon.api.send("x" * 500))["id"])
-        except ApiError as error:
-            return taken, error
-    raise AssertionError("the disk never got full")
-
-
 async def test_a_full_disk_is_507_and_what_was_taken_in_before_is_safe(
     small_disk: SmallDisk, fake: FakeMatrixRoom
 ) -> None:
     daemon = small_disk.daemon
     await daemon.start()
-    await receiving(daemon)
-    small_disk.fill()
-    taken, error = await until_full(daemon)
+    taken, error = await small_disk.fill_up()
     assert (error.status, error.kind) == (507, "storage-full")
     assert "the disk is full; make room" in (error.detail or "")
     health = await daemon.api.health()
@@ -107,9 +107,7 @@ async def test_what_people_say_to_a_full_disk_arrives_once_when_there_is_room(
 ) -> None:
     daemon = small_disk.daemon
     await daemon.start()
-    await receiving(daemon)
-    small_disk.fill()
-    await until_full(daemon)
+    await small_disk.fill_up()
     said = [f"{number} " + "y" * 2000 for number in range(30)]
     for text in said:
         await fake.human.say(text)
@@ -133,8 +131,7 @@ async def test_a_daemon_that_is_started_on_a_full_disk_serves_once_there_is_room
     await daemon.start()
     await receiving(daemon)
     taken = (await daemon.api.send("before", wait_s=20))["id"]
-    small_disk.fill()
-    await until_full(daemon)
+    await small_disk.fill_up()
     await daemon.kill()
     daemon.spawn()
     await eventually("an end or an answer", lambda: ended_or_answers(daemon))
@@ -162,9 +159,7 @@ async def test_a_daemon_that_died_on_a_full_disk_starts_again_with_all_it_took_i
 ) -> None:
     daemon = small_disk.daemon
     await daemon.start()
-    await receiving(daemon)
-    small_disk.fill()
-    taken, _ = await until_full(daemon)
+    taken, _ = await small_disk.fill_up()
     await daemon.kill()
     small_disk.make_room()
     await daemon.start()
