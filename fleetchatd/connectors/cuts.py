@@ -3,9 +3,21 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Callable
 
 _JOINERS = frozenset("\u200c\u200d\ufe0e\ufe0f")
 _LONGEST_CLUSTER = 32
+
+
+def parts(text: str, end_of_part: Callable[[int], int]) -> tuple[str, ...]:
+    """`text` in parts, of which each ends where `end_of_part` says, given where it begins."""
+    found = []
+    start = 0
+    while start < len(text):
+        end = end_of_part(start)
+        found.append(text[start:end])
+        start = end
+    return tuple(found)
 
 
 def behind(text: str, separator: str, first: int, limit: int) -> int:

@@ -6,7 +6,7 @@ import random
 import re
 import shlex
 import signal
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -22,8 +22,6 @@ from tests.harness.waiting import eventually
 
 HOST = os.uname().nodename.partition(".")[0]
 ADDRESS = re.compile(rf"\[memory:human~(\d+) -> {re.escape(HOST)}:agent class=human\] ")
-
-StartRelay = Callable[[], Child]
 
 
 @pytest_asyncio.fixture

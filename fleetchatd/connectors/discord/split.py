@@ -87,13 +87,7 @@ def split(text: str) -> tuple[str, ...]:
     if units(text.strip()) <= LONGEST_UNITS:
         return (text,)
     cutter = _Cutter(text)
-    parts = []
-    start = 0
-    while start < len(text):
-        end = cutter.end_of_part(start)
-        parts.append(text[start:end])
-        start = end
-    return tuple(parts)
+    return cuts.parts(text, cutter.end_of_part)
 
 
 class _Cutter:

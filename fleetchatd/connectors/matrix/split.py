@@ -34,13 +34,7 @@ def split(text: str, text_format: Format) -> tuple[str, ...]:
     if len(text) < SURELY_FITS:
         return (text,)
     cutter = _Cutter(text, formatted=text_format == "markdown" and has_markup(text))
-    parts = []
-    start = 0
-    while start < len(text):
-        end = cutter.end_of_part(start)
-        parts.append(text[start:end])
-        start = end
-    return tuple(parts)
+    return cuts.parts(text, cutter.end_of_part)
 
 
 class _Cutter:
