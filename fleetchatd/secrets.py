@@ -77,7 +77,10 @@ def store_login(name: str, state_dir: str | Path, secret: Secret) -> None:
         content = json.dumps(_to_json(secret)).encode()
         replace_file(path, content, ready=partial(_own_like, path.parent))
     except OSError as error:
-        raise SecretError(f"cannot store the secret {name} in {path}: {error.strerror}") from error
+        raise SecretError(
+            f"cannot store the secret {name} in {path}: {error.strerror}; make room there, or see"
+            " to its rights"
+        ) from error
 
 
 @asynccontextmanager

@@ -233,7 +233,7 @@ def test_a_failed_store_leaves_what_was_there(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("os.fsync", full)
-    with pytest.raises(SecretError, match="No space left"):
+    with pytest.raises(SecretError, match="No space left on device; make room"):
         store_login(NAME, tmp_path, Secret("new"))
     assert read_secret(NAME, tmp_path, {}).value == "old"
     assert os.listdir(login_path(NAME, tmp_path).parent) == [f"{NAME}.json"]
