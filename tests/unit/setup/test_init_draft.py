@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import io
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -198,10 +199,13 @@ async def test_another_account_ends_the_login_that_was_made_to_the_first(
 
 @given(st.binary(max_size=40))
 def test_standard_input_is_one_line_of_text_or_refused(raw: bytes) -> None:
+    async def read() -> str:
+        return credentials.read("password").value
+
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(raw)))
         try:
-            value = credentials.read("password").value
+            value = asyncio.run(read())
         except UsageError:
             assert not raw.strip(b"\r\n") or b"\n" in raw[:-1] or not raw.isascii()
         else:
