@@ -73,7 +73,10 @@ def refuse_unwritable(path: str | Path) -> None:
     Raises:
         ClientError: no file can be made there.
     """
-    folder = os.path.dirname(os.path.realpath(path))
+    try:
+        folder = os.path.dirname(os.path.realpath(path))
+    except OSError as error:  # a relative path where the folder that we are in is gone
+        raise ClientError(f"cannot write {path}: {error.strerror}; name its whole path") from error
     while not os.path.exists(folder):
         folder = os.path.dirname(folder)
     if not may_be_written(folder):

@@ -161,10 +161,7 @@ async def _demand(draft: Draft, args: Namespace, look: Look | None) -> None:
         UsageError: something is missing.
         ClientError: it does not work.
     """
-    from fleetchatd.setup.writing import change_of
-
-    _demand_flags(draft, args)
-    if draft.invite is None and not change_of(draft).needed:
+    if not _demand_flags(draft, args):
         return
     errors = [] if look is None else await look.errors()
     if errors:
@@ -174,7 +171,8 @@ async def _demand(draft: Draft, args: Namespace, look: Look | None) -> None:
         )
 
 
-def _demand_flags(draft: Draft, args: Namespace) -> None:
+def _demand_flags(draft: Draft, args: Namespace) -> bool:
+    """The same, as far as no server is asked; whether there is anything to write."""
     from fleetchatd.setup.writing import change_of
 
     wrong = draft.wrong()
@@ -192,6 +190,7 @@ def _demand_flags(draft: Draft, args: Namespace) -> None:
         raise UsageError(
             f"cannot ask without a terminal; give {', '.join(lacking)} (fleetchat init --help)"
         )
+    return writes
 
 
 def _say_what_next(draft: Draft) -> None:

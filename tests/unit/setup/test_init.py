@@ -125,6 +125,19 @@ def test_a_pipe_that_nobody_writes_to_is_refused_and_not_waited_for(
     assert f"cannot read {roster}: it is not a file; name one" in capsys.readouterr().err
 
 
+def test_a_roster_below_a_folder_that_is_gone_cannot_be_written(
+    roster: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    assert init("--connector memory --yes --roster r.yaml") == 1
+    assert "cannot write r.yaml: No such file" in capsys.readouterr().err
+
+
 def test_who_reads_only_the_beginning_has_it_written_all_the_same(
     roster: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
