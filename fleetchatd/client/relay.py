@@ -29,6 +29,7 @@ def relay_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--socket-name",
         metavar="S",
+        type=_socket_name,
         default=SOCKET_NAME,
         help=f"the tmux server, as in `tmux -L S`, or its socket's path (default: {SOCKET_NAME})",
     )
@@ -52,3 +53,9 @@ def _target(word: str) -> Target:
         return Target.parse(word)
     except ValueError as error:
         raise ArgumentTypeError(str(error)) from None
+
+
+def _socket_name(word: str) -> str:
+    if not word:
+        raise ArgumentTypeError("it is empty; name the server, or leave the option out")
+    return word

@@ -70,6 +70,11 @@ def test_name_and_pane_are_needed(run: Run, words: list[str]) -> None:
     assert "--pane" in result.err or "--name" in result.err
 
 
+def test_a_server_without_a_name_is_refused(run: Run) -> None:
+    result = run("relay", "--name", "me", "--pane", "%1", "--socket-name", "")
+    assert (result.code, "--socket-name: it is empty" in result.err) == (2, True)
+
+
 def test_the_unit_starts_it_as_it_wants_to_be_started() -> None:
     unit = UNIT.read_text().replace("%i", "mos")
     variables = dict(
