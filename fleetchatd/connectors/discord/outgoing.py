@@ -178,22 +178,24 @@ class Outgoing:
             if refusal.code != MISSING_ACCESS:
                 raise
             await self._ask_channel(rest)
-            channel = {}
-        if thread_parent(channel) == self._channel_id:
-            return True
+        else:
+            _demand(channel, thread_id)
+            if thread_parent(channel) == self._channel_id:
+                return True
         raise SendRefused(f"cannot send to thread {thread_id}: it is not in our channel")
 
     async def _open_thread(self, rest: Rest, message_id: str) -> None:
         """Open a thread on a message ("Start Thread from Message"); that it exists is as good."""
         name = thread_name(await self._header(rest, message_id))
         try:
-            await rest.ask(
+            thread = await rest.ask(
                 "POST",
                 "/channels/{channel_id}/messages/{message_id}/threads",
                 body={"name": name},
                 channel_id=self._channel_id,
                 message_id=message_id,
             )
+            _demand(thread, message_id)
         except Refused as refusal:
             if refusal.code == UNKNOWN_MESSAGE:
                 raise _no_thread(message_id) from None
@@ -278,6 +280,16 @@ class Outgoing:
         memory.move_to_end(key)
         if len(memory) > NONCES:
             memory.popitem(last=False)
+
+
+def _demand(channel: object, channel_id: str) -> None:
+    """See that an answer is the channel that was asked for, whatever stands between us.
+
+    Raises:
+        Refused: not for good; it is not.
+    """
+    if mapping_of(channel).get("id") != channel_id:
+        raise Refused(200, 0, "with something else than the channel that was asked for")
 
 
 def _no_thread(thread_id: str) -> SendRefused:

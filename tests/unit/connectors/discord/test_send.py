@@ -226,6 +226,22 @@ async def test_refusals_of_a_server_that_names_a_charset_are_understood(
 
 
 @pytest.mark.parametrize(
+    ("method", "path"), [("GET", "*/channels/{}"), ("POST", "*/messages/{}/threads")]
+)
+async def test_an_answer_that_is_no_channel_says_nothing_of_a_thread(
+    fleet: FakeDiscordChannel, tmp_path: Path, method: str, path: str
+) -> None:
+    async with wire(fleet, tmp_path).receiving() as wired:
+        header = fleet.human.say("Which one?")
+        for action in (faults.html(200), faults.reply({}), faults.reply({"id": "5"})):
+            fleet.server.fail(method, path.format(header), action)
+            with pytest.raises(SendDeferred):
+                await wired.connector.send(part("this", thread_id=header))
+        await wired.connector.send(part("this", thread_id=header))
+    assert fleet.said_by_bot() == []
+
+
+@pytest.mark.parametrize(
     ("told", "header", "pause_s"),
     [
         (1.5, "", 1.5),
