@@ -20,6 +20,9 @@ from pathlib import Path
 SWALLOWED_S = 0.05
 """An Enter so soon after a paste counts as part of it, as with real agents."""
 
+DEAF_TO = 4
+"""How many Enters an agent of the kind `folding` takes no notice of."""
+
 _PASTE = (b"\x1b[200~", b"\x1b[201~")
 
 
@@ -30,7 +33,7 @@ class Agent:
         prompt: raw, with bracketed paste; swallows an Enter that follows a paste too soon.
         framed: the same, its input in a frame, below what was said.
         deaf: the same as `prompt`, but Enter never does more than start a new line.
-        folding: shows a paste as a mere note of it, and is deaf for a second after one.
+        folding: shows a paste as a mere note of it, and takes no notice of the first Enters.
         leaving: ends as soon as something is pasted.
         lines: takes a line at a time from a line-buffered terminal, without a prompt.
         slow: the same, and busy for a second or two after its start and after each line.
@@ -60,6 +63,7 @@ class _Screen:
         self._said: list[str] = []
         self._draft = ""
         self._pasted_at = 0.0
+        self._deaf_to = DEAF_TO
 
     def run(self) -> None:
         before = termios.tcgetattr(0)
@@ -85,8 +89,8 @@ class _Screen:
                 self._draft += sign
             elif self._kind == "deaf" or since_s < SWALLOWED_S:
                 self._draft += "\n"
-            elif self._kind == "folding" and since_s < 1.0:
-                continue
+            elif self._kind == "folding" and self._deaf_to:
+                self._deaf_to -= 1
             else:
                 self._accept(self._draft)
                 self._said = [*self._said, *self._draft.split("\n")][-4:]
