@@ -33,8 +33,12 @@ def text(value: object) -> str:
     return "" if value is None else str(value).translate(_UNSAFE_TEXT)
 
 
-def write(words: str) -> None:
+def write(words: str, encoding: str | None = None) -> None:
     """Write to standard output; once it returns, the words are out.
+
+    Args:
+        words: what is written.
+        encoding: standard output's own unless the words belong to something that has another.
 
     Raises:
         ReaderGoneError: nobody reads it any more.
@@ -42,7 +46,7 @@ def write(words: str) -> None:
     """
     if sys.stdout is None:  # the shell's `>&-`
         raise OutputError("cannot write: standard output is closed")
-    _write_bytes(words.encode(sys.stdout.encoding, "replace"))
+    _write_bytes(words.encode(encoding or sys.stdout.encoding, "replace"))
 
 
 def write_json(*sources: str) -> None:

@@ -107,7 +107,10 @@ async def _write_with_room(draft: Draft) -> bool:
 def _show(change: Change) -> None:
     """The diff; for a program as `patch` takes it, for a terminal without what could drive it."""
     diff = change.diff()
-    _say(output.text(diff) if output.on_terminal() else diff)
+    if output.on_terminal():
+        _say(output.text(diff))
+    else:
+        _say(diff, "utf-8")  # as every roster is, whatever the locale
 
 
 def _written(change: Change, backup: Path | None) -> str:
@@ -117,7 +120,7 @@ def _written(change: Change, backup: Path | None) -> str:
     return output.line(f"wrote {change.path}{old}") + "\n"
 
 
-def _say(words: str) -> None:
+def _say(words: str, encoding: str | None = None) -> None:
     """Say something; that nobody listens any more (`| head`) is no reason to stop halfway."""
     with suppress(ReaderGoneError):
-        output.write(words)
+        output.write(words, encoding)

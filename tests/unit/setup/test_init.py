@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from pathlib import Path
@@ -147,6 +148,17 @@ def test_who_reads_only_the_beginning_has_it_written_all_the_same(
         monkeypatch.setattr(sys, "stdout", gone)
         assert init("--connector memory --yes") == 0
     assert load_roster(roster).connector_kind == "memory"
+
+
+def test_a_diff_for_a_program_has_the_rosters_own_bytes_whatever_the_locale(
+    roster: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    roster.parent.mkdir(parents=True)
+    roster.write_text(f"{FLEET}# Grüße, 世界\n", encoding="utf-8")
+    printed = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(printed, encoding="latin-1"))
+    assert init("--connector memory --dry-run") == 0
+    assert "\n # Grüße, 世界\n+" in printed.getvalue().decode()
 
 
 def test_the_commands_that_come_next_name_the_places_that_were_named(
