@@ -217,12 +217,7 @@ async def base_url_of(homeserver: str) -> str:
     found = document.get("m.homeserver")
     url = found.get("base_url") if isinstance(found, dict) else None
     if not _is_base_url(url):
-        raise Refused(
-            200,
-            "",
-            f"and {homeserver}/.well-known/matrix/client names no base_url; "
-            "give the URL itself as connector.matrix.homeserver_url",
-        )
+        raise Refused(200, "", f"and {homeserver}/.well-known/matrix/client names no base_url")
     return str(url)
 
 
