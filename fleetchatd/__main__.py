@@ -8,8 +8,10 @@ import faulthandler
 import gc
 import os
 import resource
+import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from fleetchatd import __version__, logs, places, systemd
 from fleetchatd.errors import (
@@ -47,7 +49,10 @@ def _main(options: argparse.Namespace) -> int:
     try:
         if options.command is not None:
             return _install_units(options)
-        return _check(options) if options.check else _run(options)
+        if options.check:
+            return _check(options)
+        with _signals_before_the_loop_has_them():
+            return _run(options)
     except (ConfigError, ConnectorNotImplementedError) as error:
         return _refuse(error, EX_CONFIG, options.log_format)
     except AlreadyRunningError as error:
@@ -137,6 +142,21 @@ def _install_units(options: argparse.Namespace) -> int:
     return install_units.run(
         user=options.user, uninstall=options.uninstall, dry_run=options.dry_run
     )
+
+
+@contextmanager
+def _signals_before_the_loop_has_them() -> Iterator[None]:
+    """A stop ends the process as asked, for nothing has begun; a reload is what happens anyway."""
+    numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+    before = {number: signal.getsignal(number) for number in numbers}
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
+    signal.signal(signal.SIGINT, lambda *_: os._exit(0))
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        for number, answer in before.items():
+            signal.signal(number, answer)
 
 
 def _run(options: argparse.Namespace) -> int:

@@ -84,6 +84,7 @@ class Daemon:
             AlreadyRunningError: another instance is at it.
             FleetchatError: it cannot start.
         """
+        self._listen_to_signals()
         self._roster = load_roster(self._options.roster_path)
         with hold_state_dir(self._state_dir):
             self._journal = SqliteJournal(self._state_dir / places.JOURNAL)
@@ -91,6 +92,16 @@ class Daemon:
                 await self._serve()
             finally:
                 await self._journal.close()
+
+    def _listen_to_signals(self) -> None:
+        """From the beginning: one that comes while it starts is heeded as soon as it has started.
+
+        Nothing is awaited before there is all that a reload needs.
+        """
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop.set)
+        loop.add_signal_handler(signal.SIGHUP, self._reload_on_signal)
 
     async def _serve(self) -> None:
         with ExitStack() as opened:
@@ -143,10 +154,6 @@ class Daemon:
         self._server = server.Server(service)
         self._link.start(self._spawn)
         await self._server.start(socket)
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._stop.set)
-        loop.add_signal_handler(signal.SIGHUP, self._reload_on_signal)
         self._health_changed()
 
     def _make_link(self, roster: Roster) -> Link:

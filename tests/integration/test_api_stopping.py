@@ -18,6 +18,16 @@ WITHIN_S = 12
 """Seconds, on a busy machine: half of what systemd allows it (25)."""
 
 
+async def begin(daemon: Daemon) -> None:
+    """Start it, and wait until there is a socket; long before it answers there."""
+
+    async def is_there() -> bool:
+        return daemon.socket.exists()
+
+    daemon.spawn()
+    await eventually("the socket is there", is_there, pause_s=0.001)
+
+
 def events_in(log: str) -> list[str]:
     return [json.loads(line)["event"] for line in log.splitlines()]
 
@@ -34,6 +44,25 @@ async def test_asked_to_stop_it_exits_0_within_seconds_and_complains_of_nothing(
     records = [json.loads(line) for line in daemon.log_text.splitlines()]
     assert {record["level"] for record in records} == {"info"}
     assert records[-1]["event"] == "fleetchatd is stopping"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_asked_to_stop_while_it_starts_it_exits_0(
+    make_daemon: MakeDaemon, number: signal.Signals
+) -> None:
+    daemon = make_daemon()
+    await begin(daemon)
+    daemon.send_signal(number)
+    assert await daemon.ended() == 0
+    assert not daemon.socket.exists()
+
+
+async def test_asked_to_reload_while_it_starts_it_starts(make_daemon: MakeDaemon) -> None:
+    daemon = make_daemon()
+    await begin(daemon)
+    daemon.send_signal(signal.SIGHUP)
+    await daemon.api.wait_health(lambda health: health["status"] == "ok")
+    assert await daemon.terminate() == 0
 
 
 async def test_waiting_posts_get_202_and_streams_a_clean_end(make_daemon: MakeDaemon) -> None:
