@@ -182,9 +182,9 @@ async def test_a_command_that_ends_at_once_is_not_started_in_a_storm(
         await fleet.daemon.start()
     queued = [await fleet.api.send("waits") for fleet in fleets]
     await asyncio.sleep(3)
-    for fleet, message in zip(fleets, queued, strict=True):
+    for fleet, message, command in zip(fleets, queued, commands, strict=True):
         assert 2 <= fleet.daemon.log_text.count("started the operator's session") <= 6
-        await fleet.trouble("session")
+        await fleet.trouble("it ended as soon as it was started", f"`{' '.join(command)}` runs")
         assert (await fleet.api.message(message["id"]))["state"] == "queued"
 
 

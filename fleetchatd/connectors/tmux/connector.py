@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import shlex
 import socket
 import time
 from collections.abc import Mapping, Sequence
@@ -213,13 +214,17 @@ class TmuxConnector:
 
     def _troubled(self, error: Exception) -> None:
         where = f"cannot reach session {self._session} of {self._server.shown()}: "
+        why = str(error)
+        if self._is_beginning():  # tmux has several words for it, and none that would help
+            program = shlex.join(self._command)
+            why = f"it ended as soon as it was started; see whether `{program}` runs"
         self._tell(
             replace(
                 self._health,
                 status="down" if isinstance(error, NoTmuxError | SpoolError) else "degraded",
                 reachable=False,
                 receiving=False,
-                detail=str(error) if isinstance(error, SpoolError) else f"{where}{error}",
+                detail=str(error) if isinstance(error, SpoolError) else f"{where}{why}",
             )
         )
 

@@ -94,7 +94,10 @@ class Watch:
         found = panes.parse_all(lines)
         pane = panes.choose(found, self._before)
         if pane is None:
-            raise NoServerError("it has no pane in which a program runs")
+            raise NoServerError(
+                "it has no pane in which a program runs; run `fleetchat console` in it, or kill it,"
+                " and it is started anew"
+            )
         self.pane, self.unsafe = looked_into(pane)
         self._before = pane.id
         # Every console of the session may leave something in the spool.
