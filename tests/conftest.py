@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+import structlog
 from hypothesis import settings
+from structlog.dev import ConsoleRenderer, plain_traceback
 
 from tests.fakes.homeserver import FakeHomeserver, FakeMatrixRoom
 from tests.fakes.profiles import CONDUIT
@@ -20,6 +22,13 @@ from tests.harness.tmux import Tmux
 # The same examples in every run, and none that fails because the machine was busy. To look for new
 # ones: pytest --hypothesis-profile=default.
 settings.load_profile("ci")
+
+
+def pytest_configure() -> None:
+    """Log plainly: a traceback with all locals, as structlog has it, takes most of a second."""
+    *before, _ = structlog.get_config()["processors"]
+    plain = ConsoleRenderer(exception_formatter=plain_traceback)
+    structlog.configure(processors=[*before, plain])
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

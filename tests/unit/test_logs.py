@@ -37,8 +37,9 @@ def configure(monkeypatch: pytest.MonkeyPatch) -> Iterator[Configure]:
 
     monkeypatch.setattr(logs, "_secrets", set())
     handlers, level = logging.root.handlers[:], logging.root.level
+    before = structlog.get_config()
     yield make
-    structlog.reset_defaults()
+    structlog.configure(**before)
     logging.root.handlers[:], logging.root.level = handlers, level
     logging.getLogger("aiohttp.server").setLevel(logging.NOTSET)
 

@@ -155,7 +155,7 @@ class Wired:
         return health
 
     async def until(
-        self, predicate: Callable[[], object], what: str = "", timeout_s: float = 10.0
+        self, predicate: Callable[[], object], what: str = "", timeout_s: float = 30.0
     ) -> None:
         async def probe() -> bool:
             if self.broke is not None:
