@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import structlog
 from hypothesis import settings
 from structlog.dev import ConsoleRenderer, plain_traceback
 
+from fleetchatd import logs
 from tests.fakes.homeserver import FakeHomeserver, FakeMatrixRoom
 from tests.fakes.profiles import CONDUIT
 from tests.harness.daemon import Daemon
@@ -29,6 +30,13 @@ def pytest_configure() -> None:
     *before, _ = structlog.get_config()["processors"]
     plain = ConsoleRenderer(exception_formatter=plain_traceback)
     structlog.configure(processors=[*before, plain])
+
+
+@pytest.fixture(autouse=True)
+def nothing_hidden() -> Iterator[None]:
+    """A secret that one test hides, a short one perhaps, is not cut out of another's output."""
+    yield
+    logs._secrets.clear()
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
