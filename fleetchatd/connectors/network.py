@@ -46,6 +46,25 @@ def on_loopback(host: str) -> bool:
         return host == "localhost"
 
 
+def may_be_shown(secret: Secret, named: str, *leads_to: str) -> bool:
+    """Whether a stored login may be shown to a server: to its own, under whatever name.
+
+    On this machine a port is no name: a homeserver there moves to another, or is reached through
+    a proxy or a tunnel. So a login for one of this machine's may be shown to all of them.
+    """
+    return secret.is_for(named, *leads_to) or all(
+        map(_on_this_machine, (*secret.servers, named, *leads_to))
+    )
+
+
+def _on_this_machine(server: str) -> bool:
+    try:
+        host = urlsplit(server if "://" in server else f"//{server}").hostname
+    except ValueError:
+        return False
+    return on_loopback(host or "")
+
+
 def refuse_elsewhere(secret: Secret, kind: str, named: str, *leads_to: str) -> None:
     """Refuse to show a stored login to another server than the one that it is for.
 
@@ -58,7 +77,7 @@ def refuse_elsewhere(secret: Secret, kind: str, named: str, *leads_to: str) -> N
     Raises:
         ElsewhereError: it is another server's.
     """
-    if not secret.is_for(named, *leads_to):
+    if not may_be_shown(secret, named, *leads_to):
         raise ElsewhereError(
             f"cannot use the stored login: it is for {secret.servers[0]}, the roster names {named};"
             f" run `fleetchat login {kind}`, and reload"

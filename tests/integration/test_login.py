@@ -236,20 +236,23 @@ async def test_a_login_is_for_one_homeserver_whatever_the_roster_says_later(
     command = ["login", "matrix", "--password-stdin", *there]
     done = await home.run(*command, *account(conduit), stdin=conduit.bot.password)
     assert done.code == 0, done
-    login = daemon.state_dir / "logins" / "matrix_access_token.json"
-    token = json.loads(login.read_text())["access_token"]
+    path = daemon.state_dir / "logins" / "matrix_access_token.json"
+    login = json.loads(path.read_text())
+    assert login["servers"] == [conduit.server.base_url]
+    elsewhere = "https://matrix.example.org"  # where that homeserver had stood, off this machine
+    path.write_text(json.dumps(login | {"servers": [elsewhere]}))
     await daemon.start()
     health = await daemon.api.wait_health(lambda health: health["status"] == "down")
-    mismatch = f"it is for {conduit.server.base_url}, the roster names {fake.server.base_url}"
+    mismatch = f"it is for {elsewhere}, the roster names {fake.server.base_url}"
     assert mismatch in health["connector"]["detail"]
     for look in (["doctor"], ["init", *words(fake.settings | {"room_id": "!another"}), "--yes"]):
         looked = await home.run(*look, *there)
         assert (looked.code, mismatch in looked.out + looked.errors) == (1, True), looked
     done = await home.run(*command, stdin=fake.bot.password)
-    assert f"before, for {conduit.server.base_url}, is good there still" in done.errors, done
+    assert f"before, for {elsewhere}, is good there still" in done.errors, done
     assert (await daemon.api.reload()).status == 200
     await daemon.api.wait_health(lambda health: health["connector"]["receiving"])
-    assert token not in {call.token for call in fake.server.calls}
+    assert login["access_token"] not in {call.token for call in fake.server.calls}
 
 
 async def test_logging_out_needs_no_roster_and_goes_where_the_login_is_from(

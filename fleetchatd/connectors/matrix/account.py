@@ -14,7 +14,7 @@ from fleetchatd.connectors.base import Context
 from fleetchatd.connectors.matrix.api import Api, Refused, path
 from fleetchatd.connectors.matrix.events import KIND, id_of
 from fleetchatd.connectors.matrix.settings import SECRETS
-from fleetchatd.connectors.network import refuse_elsewhere
+from fleetchatd.connectors.network import may_be_shown, refuse_elsewhere
 from fleetchatd.connectors.untrusted import clause
 from fleetchatd.errors import SecretError
 from fleetchatd.model import Secret
@@ -53,7 +53,7 @@ class Account:
         Raises:
             ElsewhereError: it is another homeserver's.
         """
-        if not self._secret.is_for(self._homeserver, api.base_url):
+        if not may_be_shown(self._secret, self._homeserver, api.base_url):
             with suppress(SecretError):  # somebody may have logged in at the right one since
                 self._secret = self._context.secret(TOKEN_NAME)
         self._use(self._secret, api)

@@ -16,6 +16,8 @@ from tests.fakes.homeserver import FakeMatrixRoom
 from tests.fakes.world import Login
 from tests.unit.connectors.matrix.wired import Wired, part, wire
 
+ELSEWHERE = "https://matrix.example.org"
+
 
 def login_again(room: FakeMatrixRoom, *, refreshable: bool = True) -> Secret:
     """A new login of the bot, as a secret."""
@@ -151,12 +153,12 @@ async def test_a_login_is_shown_to_no_other_homeserver(
     fake: FakeMatrixRoom, conduit: FakeMatrixRoom, tmp_path: Path
 ) -> None:
     wired = wire(fake, tmp_path)
-    elsewhere = Secret(conduit.bot.access_token, servers=(conduit.server.base_url,))
+    elsewhere = Secret(conduit.bot.access_token, servers=(ELSEWHERE,))
     wired.keyring.secret = elsewhere
     wired = Wired(fake.settings, wired.keyring, tmp_path)
     async with wired.receiving("down"):
         assert not wired.health.authenticated
-        for word in (conduit.server.base_url, fake.server.base_url, "run `fleetchat login matrix`"):
+        for word in (ELSEWHERE, fake.server.base_url, "run `fleetchat login matrix`"):
             assert word in (wired.health.detail or "")
         await wired.until(lambda: wired.pauses.failures > 3)
         assert fake.server.calls == []
@@ -167,10 +169,19 @@ async def test_a_login_is_shown_to_no_other_homeserver(
         fake.server.world.logins[-1].state = "expired"
         with pytest.raises(SendDeferred):
             await wired.connector.send(part("waits"))
-        assert conduit.server.base_url in (wired.health.detail or "")
+        assert ELSEWHERE in (wired.health.detail or "")
         await wired.until_status("down")
     assert wired.keyring.secret == elsewhere
     assert conduit.bot.access_token not in {call.token for call in fake.server.calls}
+
+
+async def test_on_this_machine_a_login_goes_where_its_homeserver_has_moved(
+    fake: FakeMatrixRoom, tmp_path: Path
+) -> None:
+    wired = wire(fake, tmp_path)
+    wired.keyring.secret = replace(login_again(fake), servers=("http://localhost:1",))
+    async with Wired(fake.settings, wired.keyring, tmp_path).receiving():
+        pass
 
 
 async def test_a_name_that_leads_to_a_logins_homeserver_is_as_good_as_its_url(
