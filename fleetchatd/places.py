@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import os
 
+USER_ROSTER = ".config/mosaic/fleet/roster.yaml"
+"""In the home directory."""
+
 SYSTEM_ROSTER = "/etc/fleetchatd/roster.yaml"
 SYSTEM_SOCKET = "/run/fleetchatd/fleetchatd.sock"
 
@@ -26,7 +29,7 @@ def roster_path(option: str | None = None) -> str:
     named = option or os.environ.get("FLEETCHATD_ROSTER")
     if named:
         return named
-    places = [*_in_home(".config/mosaic/fleet/roster.yaml"), SYSTEM_ROSTER]
+    places = [*in_home(USER_ROSTER), SYSTEM_ROSTER]
     for place in places:
         # A dangling link is a roster that cannot be read, not one that is absent.
         if os.path.lexists(place):
@@ -79,7 +82,7 @@ def state_dir(option: str | None = None) -> str:
     places = [option] if option else []
     places += _systemd_folder("STATE_DIRECTORY")
     places += [f"{base}/fleetchatd" for base in _xdg_folder("XDG_STATE_HOME")]
-    places += _in_home(".local/state/fleetchatd")
+    places += in_home(".local/state/fleetchatd")
     if places:
         return places[0]
 
@@ -100,6 +103,16 @@ def _xdg_folder(variable: str) -> list[str]:
     return [folder] if folder.startswith("/") else []
 
 
-def _in_home(path: str) -> list[str]:
-    home = os.path.expanduser("~")
-    return [] if home.startswith("~") else [os.path.join(home, path)]
+def in_home(path: str) -> list[str]:
+    """`path` in the home directory; nothing where there is none."""
+    home = os.environ.get("HOME") or _home_of_the_user()
+    return [os.path.join(home, path)] if home.startswith("/") else []
+
+
+def _home_of_the_user() -> str:
+    import pwd
+
+    try:
+        return pwd.getpwuid(os.getuid()).pw_dir
+    except KeyError:  # a number without a name
+        return ""

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from fleetchatd import places
 from fleetchatd.errors import FleetchatError
 from fleetchatd.homeserver.private import locked
 
@@ -49,12 +50,11 @@ def data_folder() -> Path:
         FleetchatError: there is no such place for this user.
     """
     base = os.environ.get("XDG_DATA_HOME", "")
-    share = base if base.startswith("/") else os.path.expanduser("~/.local/share")
-    if share.startswith("~"):
-        raise FleetchatError(
-            "cannot find a place for Synapse: no home directory; name one in $XDG_DATA_HOME"
-        )
-    return Path(share, "fleetchatd", "homeserver")
+    for share in [base] if base.startswith("/") else places.in_home(".local/share"):
+        return Path(share, "fleetchatd", "homeserver")
+    raise FleetchatError(
+        "cannot find a place for Synapse: no home directory; name one in $XDG_DATA_HOME"
+    )
 
 
 def ensure_installed(folder: Path, say: Callable[[str], None]) -> Path:

@@ -17,6 +17,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Literal
 
+from fleetchatd import places
 from fleetchatd.durable import replace_file
 from fleetchatd.errors import FleetchatError
 
@@ -52,12 +53,11 @@ def wanted(user: bool) -> Iterator[tuple[Path, str]]:
 
 
 def _user_folder() -> Path:
-    try:
-        return Path.home() / ".config/systemd/user"
-    except RuntimeError:
-        raise FleetchatError(
-            "cannot find the folder of the user's units: there is no home directory; set HOME"
-        ) from None
+    for folder in places.in_home(".config/systemd/user"):
+        return Path(folder)
+    raise FleetchatError(
+        "cannot find the folder of the user's units: there is no home directory; set HOME"
+    )
 
 
 def _for_here(text: str) -> str:

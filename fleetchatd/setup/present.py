@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +15,6 @@ from fleetchatd.roster_text import Problem, RosterText, read_text
 from fleetchatd.setup.answers import setting_of
 from fleetchatd.setup.editing.change import read_file
 
-NEW_ROSTER = "~/.config/mosaic/fleet/roster.yaml"
 """Where a roster is made if there is none anywhere."""
 
 
@@ -83,10 +81,9 @@ def find(option: str | None) -> str:
     try:
         return places.roster_path(option)
     except ConfigError:
-        path = os.path.expanduser(NEW_ROSTER)
-        if path.startswith("~"):
-            raise
-        return path
+        for path in places.in_home(places.USER_ROSTER):
+            return path
+        raise
 
 
 def read(path: str) -> Present:

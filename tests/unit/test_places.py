@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+import pwd
 import subprocess
 import sys
 from pathlib import Path
@@ -84,6 +86,16 @@ def test_a_variable_counts_only_when_it_is_set_to_something(
         monkeypatch.setenv(name, "")
     assert places.socket_path(None) == "/run/fleetchatd/fleetchatd.sock"
     assert places.state_dir(None) == str(home / ".local/state/fleetchatd")
+
+
+def test_a_home_that_is_empty_is_that_of_the_users_database(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("HOME", "")
+    assert places.state_dir(None) == f"{pwd.getpwuid(os.getuid()).pw_dir}/.local/state/fleetchatd"
+    monkeypatch.setenv("HOME", "relative")
+    with pytest.raises(ConfigError, match="no home directory; name one with --state-dir"):
+        places.state_dir(None)
 
 
 def test_state_is_kept_at_the_first_place_that_applies(monkeypatch: pytest.MonkeyPatch) -> None:
