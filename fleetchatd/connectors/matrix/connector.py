@@ -313,7 +313,11 @@ class MatrixConnector:
             found = await self.look_up(part)
             if found is not None:
                 return found
-        return await self._outgoing.send(*self._ready(), part)
+        api, intake = self._ready()
+        if not self._health.receiving:  # then nobody tells us that the room was encrypted
+            await self._outgoing.see_encryption(api, intake.reader.room)
+            api, intake = self._ready()
+        return await self._outgoing.send(api, intake, part)
 
     async def look_up(self, part: OutboundPart) -> SendResult | None:
         """Look for the part in the room's history, back to where its first attempt was made."""

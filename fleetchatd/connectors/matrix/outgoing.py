@@ -13,6 +13,7 @@ from fleetchatd.connectors.matrix.content import message_content
 from fleetchatd.connectors.matrix.events import id_of, own_transaction
 from fleetchatd.connectors.matrix.intake import Intake
 from fleetchatd.connectors.matrix.position import Mark, Position
+from fleetchatd.connectors.matrix.room import Room
 from fleetchatd.connectors.untrusted import mapping_of
 from fleetchatd.errors import (
     ElsewhereError,
@@ -89,6 +90,25 @@ class Outgoing:
             raise SendAmbiguous("the homeserver answered without an event id")
         reader.note_latest(thread_id, event_id)
         return SendResult(event_id)
+
+    async def see_encryption(self, api: Api, room: Room) -> None:
+        """Ask whether the room is encrypted by now ("GET …/state/{eventType}/{stateKey}").
+
+        Raises:
+            SendDeferred: it cannot be told now.
+        """
+        try:
+            content = await api.request(
+                "GET", path("rooms", room.room_id, "state", "m.room.encryption")
+            )
+        except Refused as refusal:
+            # There is no such state; or the PUT will be refused like this, and sees to it.
+            if refusal.final or refusal.status in (401, 404):
+                return
+            raise SendDeferred(str(refusal), retry_after_s=refusal.patience_s) from None
+        except Unreachable as error:
+            raise SendDeferred(f"cannot reach the homeserver: {error}") from None
+        room.apply({"type": "m.room.encryption", "state_key": "", "content": content})
 
     async def _error(
         self, api: Api, room_id: str, refusal: Refused, token: str | None

@@ -170,6 +170,23 @@ async def test_nothing_goes_into_a_room_that_became_encrypted_during_the_look_up
     assert await fake.said_by_bot() == []
 
 
+async def test_nothing_goes_into_a_room_that_became_encrypted_while_nothing_is_received(
+    fake: FakeMatrixRoom, tmp_path: Path
+) -> None:
+    async with wire(fake, tmp_path).receiving() as wired:
+        fake.server.fail("GET", "*/sync", faults.refuse(500, "M_UNKNOWN"), times=None)
+        await fake.human.say("wakes the poll")
+        await wired.until(lambda: not wired.health.receiving)
+        await wired.connector.send(part("good as long as it is not"))
+        fake.server.fail("GET", "*/m.room.encryption*", faults.refuse(502, ""))
+        with pytest.raises(SendDeferred, match="502"):
+            await wired.connector.send(part("nobody knows"))
+        fake.room.set_state("m.room.encryption", {"algorithm": "m.megolm.v1.aes-sha2"})
+        with pytest.raises(SendDeferred, match="encrypted"):
+            await wired.connector.send(part("secret"))
+    assert await fake.said_by_bot() == ["good as long as it is not"]
+
+
 async def test_nothing_is_sent_before_the_first_contact(
     fake: FakeMatrixRoom, tmp_path: Path
 ) -> None:
