@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -44,8 +45,10 @@ async def test_a_login_is_looked_at_used_again_and_ended_at_its_own_homeserver_a
     fake: FakeMatrixRoom, conduit: FakeMatrixRoom
 ) -> None:
     theirs = await login(conduit)
-    (line,) = amiss(await examined(guide, fake.settings, theirs))
-    for word in (conduit.server.base_url, fake.server.base_url, "log in there: fleetchat login"):
+    elsewhere = "https://matrix.example.org"
+    off_this_machine = replace(theirs, servers=(elsewhere,))
+    (line,) = amiss(await examined(guide, fake.settings, off_this_machine))
+    for word in (elsewhere, fake.server.base_url, "log in there: fleetchat login"):
         assert word in line
     ours = await login(fake, theirs)
     assert ours.device_id != theirs.device_id
