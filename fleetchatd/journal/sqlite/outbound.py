@@ -302,11 +302,10 @@ class Outbound(Store):
 
     def outbox_counts(self, target: str) -> OutboxCounts:
         """See `Journal.outbox_counts`."""
-        total, oldest = self.rows("SELECT count(*), min(accepted) FROM messages WHERE state < 2")[0]
-        mine = 0
-        if total:
-            query = f"SELECT count(*) FROM messages WHERE {_SENDABLE}"
-            mine = self.rows(query, {"target": target})[0][0]
+        # All at once: between two looks, one of them may have been delivered.
+        counted = f"count(*), count(*) FILTER (WHERE {_SENDABLE}), min(accepted)"
+        query = f"SELECT {counted} FROM messages WHERE state < 2"
+        total, mine, oldest = self.rows(query, {"target": target})[0]
         failed = self.rows("SELECT count(*) FROM messages WHERE state = 3")[0][0]
         age = None if oldest is None else max(0.0, self.clock() - oldest)
         return OutboxCounts(queued=mine, waiting=total - mine, failed=failed, oldest_age_s=age)
