@@ -85,13 +85,19 @@ class Daemon:
             FleetchatError: it cannot start.
         """
         self._listen_to_signals()
-        self._roster = load_roster(self._options.roster_path)
+        self._roster = self._read_roster()
         with hold_state_dir(self._state_dir):
             self._journal = SqliteJournal(self._state_dir / places.JOURNAL)
             try:
                 await self._serve()
             finally:
                 await self._journal.close()
+
+    def _read_roster(self) -> Roster:
+        roster = load_roster(self._options.roster_path)
+        for doubt in roster.doubts:
+            log.warning(doubt)
+        return roster
 
     def _listen_to_signals(self) -> None:
         """From the beginning: one that comes while it starts is heeded as soon as it has started.
@@ -224,7 +230,7 @@ class Daemon:
                 self._notifier.tell("READY=1")
 
     async def _switch(self) -> None:
-        roster = load_roster(self._options.roster_path)
+        roster = self._read_roster()
         kept = (
             roster.same_connector_as(self._roster)
             and self._link.same_secrets()

@@ -41,6 +41,7 @@ class Roster:
         connector_kind: the chosen kind.
         connector_settings: that kind's block, checked; empty if there is none.
         other_settings: the blocks of kinds that are not chosen, checked too.
+        doubts: what was probably meant otherwise, each with its line.
     """
 
     path: str
@@ -49,6 +50,7 @@ class Roster:
     connector_kind: str
     connector_settings: Mapping[str, Any]
     other_settings: Mapping[str, Mapping[str, Any]]
+    doubts: Sequence[str] = ()
 
     @property
     def orchestrator(self) -> Agent:
@@ -123,6 +125,7 @@ def _roster(text: RosterText, path: str) -> Roster:
         connector_kind=kind,
         connector_settings=blocks.pop(kind, {}),
         other_settings=blocks,
+        doubts=[doubt.text(path) for doubt in roster_check.doubts(text)],
     )
 
 

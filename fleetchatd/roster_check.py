@@ -18,7 +18,7 @@ import referencing
 
 from fleetchatd.connectors import registry
 from fleetchatd.errors import FleetchatError
-from fleetchatd.roster_text import Path, RosterText
+from fleetchatd.roster_text import Path, Problem, RosterText, dotted
 
 SCHEMA: Final[Mapping[str, Any]] = json.loads(
     FilePath(__file__).with_name("roster.schema.json").read_text(encoding="utf-8")
@@ -65,6 +65,16 @@ def check(text: RosterText) -> None:
     _check_schema(roster, SCHEMA, (), text)
     if isinstance(block, dict):
         _check_connector(block, text)
+
+
+def doubts(text: RosterText) -> list[Problem]:
+    """What is no error, for upstream may come to have it, and yet was probably meant otherwise."""
+    return [
+        Problem(text.line((key,)), dotted((key,)), "is not read (did you mean connector?)")
+        for key in text.values
+        if key != "connector"
+        and difflib.get_close_matches(_plain(key)[:64], ["connector"], cutoff=0.8)
+    ]
 
 
 def _check_connector(block: Mapping[str, Any], text: RosterText) -> None:

@@ -19,13 +19,22 @@ def roster(connector: str = "", agents: str = "[{name: mos, runtime: claude}]") 
     return parse_roster(text.encode(), "r.yaml")
 
 
+@pytest.mark.parametrize("key", ["conector", "connectors", "Connector", "CONNECTOR"])
+def test_a_misspelt_connector_block_is_doubted_and_no_error(key: str) -> None:
+    doubted = roster(f"{key}: {{kind: matrix}}")
+    assert doubted.connector_kind == "tmux"
+    assert doubted.doubts == [f"r.yaml:4: {key}: is not read (did you mean connector?)"]
+
+
 @pytest.mark.parametrize(
     "path",
     sorted([*ROSTERS.glob("*.yaml"), *CONFIG.glob("roster*.yaml")]),
     ids=lambda path: f"{path.parent.name}/{path.name}",
 )
 def test_upstreams_rosters_and_our_examples_load_unchanged(path: Path) -> None:
-    assert load_roster(path).agents
+    loaded = load_roster(path)
+    assert loaded.agents
+    assert not loaded.doubts
 
 
 def test_everything_that_upstream_writes_is_read() -> None:

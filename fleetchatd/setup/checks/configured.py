@@ -29,6 +29,7 @@ def look_at_roster(roster: Roster | RosterError) -> Iterator[Finding]:
     else:
         who = f"the orchestrator is {roster.host}:{roster.orchestrator.name}"
         yield Finding("ok", f"roster {roster.path}: connector {roster.connector_kind}, {who}")
+        yield from (Finding("warning", *_split(doubt)) for doubt in roster.doubts)
 
 
 def _split(problem: str) -> tuple[str, str]:

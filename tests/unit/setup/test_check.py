@@ -219,6 +219,16 @@ async def test_every_mistake_of_a_roster_is_told_with_its_line(matrix: Daemon) -
     assert "(" not in "".join(one.what for one in found.troubles)
 
 
+async def test_a_key_that_is_nearly_connector_is_told_by_check_and_by_the_daemon(
+    matrix: Daemon,
+) -> None:
+    with matrix.roster.open("a") as file:
+        file.write("conector: {kind: tmux}\n")
+    (await examine(matrix, "check")).only("warning", "conector: is not read", "connector?")
+    await matrix.start()
+    assert "conector: is not read (did you mean connector?)" in matrix.log_text
+
+
 async def test_without_a_roster_anywhere_it_says_where_it_looked(matrix: Daemon) -> None:
     code, out, _ = await run(matrix, "check", "--roster", "")  # an empty one counts as none
     assert code == 1
